@@ -1,0 +1,1 @@
+"""The core: what the documentation requires, what a target answered, and what follows from it."""

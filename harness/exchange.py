@@ -1,0 +1,81 @@
+"""What was said between the harness and the target, masked, bounded, and counted."""
+
+from collections import deque
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from xencbt.harness.masking import Secrets
+
+KEPT_EXCHANGES = 60
+"""How many of the latest exchanges of a test (or of its latest example) are kept as evidence."""
+
+KEPT_TEXT = 4096
+"""How many characters of a request or an answer are kept; the rest is cut and said so."""
+
+
+@dataclass(frozen=True, slots=True)
+class Exchange:
+    """One call as it went: masked and cut, so that it can be written anywhere.
+
+    `number` counts the calls of the test from 1; `step` is the call as a person would write it, `outcome` what came of
+    it in words, `request` and `response` the bodies. Times in seconds, `started` since the recorder was made.
+    """
+
+    number: int
+    method: str
+    step: str
+    outcome: str
+    started: float
+    duration_s: float
+    request: str = ""
+    response: str = ""
+
+    def as_json(self) -> dict[str, Any]:
+        """Return the exchange as plain JSON data."""
+        return asdict(self)
+
+
+class Recorder:
+    """Keeps the latest exchanges and counts them all; everything passes through `secrets` first."""
+
+    def __init__(self, secrets: Secrets) -> None:
+        self.secrets = secrets
+        self.calls = 0
+        self._kept: deque[Exchange] = deque(maxlen=KEPT_EXCHANGES)
+
+    def record(
+        self, *, method: str, step: str, outcome: str, started: float, duration_s: float, request: str, response: str
+    ) -> Exchange:
+        """Mask, cut, count and keep one exchange."""
+        self.calls += 1
+        mask = self.secrets.mask
+        exchange = Exchange(
+            number=self.calls,
+            method=method,
+            step=_cut(mask(step)),
+            outcome=_cut(mask(outcome)),
+            started=started,
+            duration_s=duration_s,
+            request=_cut(mask(request)),
+            response=_cut(mask(response)),
+        )
+        self._kept.append(exchange)
+        return exchange
+
+    def forget(self) -> None:
+        """Drop the kept exchanges (a new example begins); the count goes on."""
+        self._kept.clear()
+
+    def begin_test(self) -> None:
+        """Drop everything: a new test begins, and its calls are counted from 1."""
+        self._kept.clear()
+        self.calls = 0
+
+    @property
+    def kept(self) -> tuple[Exchange, ...]:
+        """The latest exchanges, oldest first."""
+        return tuple(self._kept)
+
+
+def _cut(text: str) -> str:
+    return text if len(text) <= KEPT_TEXT else f"{text[:KEPT_TEXT]}… ({len(text)} characters in all)"

@@ -1,0 +1,73 @@
+"""What one test found: the unit that the plugin reports, events.jsonl keeps and run.json lists."""
+
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+from xencbt.harness.verdicts import Verdict
+
+
+@dataclass(frozen=True, slots=True)
+class Evidence:
+    """What a reader needs to believe and to repeat a verdict other than `pass`; masked before it gets here.
+
+    `expected` are the allowed alternatives in words, `steps` the calls of the (minimal) failing example in order,
+    `exchange` the last exchange, `rerun` the command line that runs the test again.
+    """
+
+    expected: tuple[str, ...] = ()
+    actual: str = ""
+    steps: tuple[str, ...] = ()
+    exchange: dict[str, Any] | None = None
+    rerun: str = ""
+    traceback: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """The verdict of one test. `examples` counts the examples that reached the point, `calls` the calls made."""
+
+    id: str
+    requirement: tuple[str, ...]
+    verdict: Verdict
+    reason: str = ""
+    deviations: tuple[str, ...] = ()
+    examples: int = 0
+    calls: int = 0
+    duration_s: float = 0.0
+    receipts: tuple[dict[str, Any], ...] = ()
+    evidence: Evidence = field(default_factory=Evidence)
+
+    def as_json(self) -> dict[str, Any]:
+        """Return plain JSON data; tuples become lists, the verdict its word."""
+        return asdict(self) | {
+            "requirement": list(self.requirement),
+            "verdict": self.verdict.value,
+            "deviations": list(self.deviations),
+            "receipts": list(self.receipts),
+            "evidence": asdict(self.evidence)
+            | {"expected": list(self.evidence.expected), "steps": list(self.evidence.steps)},
+        }
+
+    @classmethod
+    def from_json(cls, data: dict[str, Any]) -> "Finding":
+        """Read what `as_json` wrote; raises KeyError, TypeError or ValueError on anything else."""
+        evidence = data["evidence"]
+        return cls(
+            id=data["id"],
+            requirement=tuple(data["requirement"]),
+            verdict=Verdict(data["verdict"]),
+            reason=data["reason"],
+            deviations=tuple(data["deviations"]),
+            examples=data["examples"],
+            calls=data["calls"],
+            duration_s=data["duration_s"],
+            receipts=tuple(data["receipts"]),
+            evidence=Evidence(
+                expected=tuple(evidence["expected"]),
+                actual=evidence["actual"],
+                steps=tuple(evidence["steps"]),
+                exchange=evidence["exchange"],
+                rerun=evidence["rerun"],
+                traceback=evidence["traceback"],
+            ),
+        )

@@ -1,0 +1,1 @@
+"""What stands between the harness and the host: the interceptor that carries out faults."""

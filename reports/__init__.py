@@ -1,0 +1,1 @@
+"""What people read: every report is a projection of run.json."""

@@ -1,0 +1,1 @@
+"""xencbt: conformance and fault-injection harness for XenServer's changed block tracking."""

@@ -1,0 +1,1 @@
+"""What is judged: one module per chapter of the catalogue."""
