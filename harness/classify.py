@@ -1,0 +1,69 @@
+"""From what a test raised to what that means; pure."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from enum import Enum
+
+import pytest
+
+from xencbt.harness.verdicts import ORDER, Undecided, Verdict, Violation
+
+
+class Phase(Enum):
+    """Where in a test something was raised."""
+
+    SETUP = "setup"
+    CALL = "call"
+    TEARDOWN = "teardown"
+
+
+@dataclass(frozen=True, slots=True)
+class Classified:
+    """The meaning of one exception."""
+
+    verdict: Verdict
+    reason: str
+    expected: tuple[str, ...] = ()
+    actual: str = ""
+
+
+def classify(error: BaseException, phase: Phase) -> Classified:
+    """Return the verdict that `error` stands for.
+
+    A violation is `fail` where the test judges (call) and `blocked` where it prepares (setup). A skip of pytest's own
+    is `not run`: it never counts as a pass. Of several exceptions at once the worst one about the target speaks.
+    Anything the harness does not raise on purpose is an `error` of ours.
+    """
+    return min((_one(leaf, phase) for leaf in _leaves(error)), key=_rank)
+
+
+def _leaves(error: BaseException) -> Iterator[BaseException]:
+    if isinstance(error, BaseExceptionGroup):
+        for inner in error.exceptions:
+            yield from _leaves(inner)
+    else:
+        yield error
+
+
+def _one(error: BaseException, phase: Phase) -> Classified:
+    if isinstance(error, Undecided):
+        return Classified(error.verdict, error.reason)
+    if isinstance(error, pytest.skip.Exception):
+        return Classified(Verdict.NOT_RUN, f"skipped: {error.msg}")
+    if isinstance(error, AssertionError | pytest.fail.Exception):
+        if phase is Phase.SETUP:
+            return Classified(Verdict.BLOCKED, f"could not be set up: {_first_line(error)}")
+        if isinstance(error, Violation):
+            return Classified(Verdict.FAIL, error.message, error.expected, error.actual)
+        return Classified(Verdict.FAIL, _first_line(error), actual=str(error))
+    return Classified(Verdict.ERROR, f"{type(error).__name__}: {_first_line(error)}")
+
+
+def _rank(classified: Classified) -> int:
+    # In a group (hypothesis reports several distinct failures, or one that did not come back on replay) a violation
+    # that was seen outranks the harness's own trouble in showing it again.
+    return -1 if classified.verdict is Verdict.FAIL else ORDER.index(classified.verdict)
+
+
+def _first_line(error: BaseException) -> str:
+    return next((line.strip() for line in str(error).splitlines() if line.strip()), type(error).__name__)

@@ -1,0 +1,65 @@
+"""The options of a run, once: `--x` of `xencbt run`, `--cbt-x` of pytest, `XENCBT_X`, and key `x` in xencbt.toml."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+Kind = Literal["text", "number", "list", "switch"]
+
+
+@dataclass(frozen=True, slots=True)
+class Option:
+    """One option: its name without dashes, what it takes, and what it means.
+
+    A `list` may be given several times (in a file: an array; in the environment: separated by commas).
+    """
+
+    name: str
+    kind: Kind
+    help: str
+    metavar: str = ""
+    choices: tuple[str, ...] = ()
+
+    @property
+    def key(self) -> str:
+        """The name as a Python and TOML key."""
+        return self.name.replace("-", "_")
+
+    @property
+    def flag(self) -> str:
+        """The option of `xencbt run`."""
+        return f"--{self.name}"
+
+    @property
+    def pytest_flag(self) -> str:
+        """The option of pytest."""
+        return f"--cbt-{self.name}"
+
+    @property
+    def variable(self) -> str:
+        """The environment variable."""
+        return f"XENCBT_{self.key.upper()}"
+
+
+OPTIONS: tuple[Option, ...] = (
+    Option("target", "text", "'emulator' (started for this run) or the URL of a host; default: emulator", "T"),
+    Option("user", "text", "user name on the target; default: root", "U"),
+    Option("password-file", "text", "file that holds the password (else XENCBT_PASSWORD, else a prompt)", "F"),
+    Option("control-token-file", "text", "file with an emulator's control token (else XENCBT_CONTROL_TOKEN)", "F"),
+    Option("ca", "text", "PEM file that verifies the target's certificate; default: the system's", "F"),
+    Option("sr", "text", "UUID of the SR the run may create disks on", "UUID"),
+    Option(
+        "profile",
+        "text",
+        "accepted deviations; default: auto, by the brand the host names",
+        choices=("auto", "documented", "xapi"),
+    ),
+    Option("speed", "text", "how much search; default: quick", choices=("quick", "nightly")),
+    Option("seed", "number", "the seed every random choice derives from; default: a fresh one, printed", "N"),
+    Option("suite", "list", "only this suite, for example 'enable' (may be repeated)", "NAME"),
+    Option("requirement", "list", "only the tests that decide this requirement (may be repeated)", "ID"),
+    Option("out", "text", "output folder; default: xencbt-out, numbered if it exists", "DIR"),
+    Option(
+        "journal-dir", "text", "where the journal of created objects is kept; default: the user's state folder", "D"
+    ),
+    Option("strict", "switch", "a failed level-S requirement decides the exit code as well"),
+)

@@ -1,0 +1,197 @@
+"""What the user asked for, from command line, environment and file, checked before anything is touched."""
+
+import ipaddress
+import os
+import stat
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+from urllib.parse import urlsplit
+
+from xencbt.harness.errors import UsageError
+from xencbt.harness.options import OPTIONS, Option
+from xencbt.harness.seeds import SEED_BITS, fresh_seed
+
+EMULATOR = "emulator"
+NEVER_IN_A_FILE = ("password", "control_token")
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """The settings of one run; passwords and tokens are read on demand and not kept here."""
+
+    seed: int
+    target: str = EMULATOR
+    user: str = "root"
+    password_file: Path | None = None
+    control_token_file: Path | None = None
+    ca: Path | None = None
+    sr: str | None = None
+    profile: str = "auto"
+    speed: Literal["quick", "nightly"] = "quick"
+    suites: tuple[str, ...] = ()
+    requirements: tuple[str, ...] = ()
+    out: Path | None = None
+    journal_dir: Path | None = None
+    strict: bool = False
+    environment: Mapping[str, str] = field(default_factory=dict, repr=False)
+
+    @property
+    def emulated_here(self) -> bool:
+        """Whether this run starts its own emulated host."""
+        return self.target == EMULATOR
+
+    @property
+    def password(self) -> str | None:
+        """The password given by file or by XENCBT_PASSWORD; None where there is none and a prompt must ask.
+
+        Raises UsageError for an unreadable or empty file.
+        """
+        if self.password_file is not None:
+            return _secret_in(self.password_file, "password")
+        return self.environment.get("XENCBT_PASSWORD") or None
+
+    @property
+    def control_token(self) -> str | None:
+        """The emulator's control token given by file or by XENCBT_CONTROL_TOKEN, if any."""
+        if self.control_token_file is not None:
+            return _secret_in(self.control_token_file, "control token")
+        return self.environment.get("XENCBT_CONTROL_TOKEN") or None
+
+
+def load(given: Mapping[str, Any], *, environment: Mapping[str, str], folder: Path) -> Settings:
+    """Merge `given` (by option key, None where not given) over the environment over the file in `folder`.
+
+    The file is `xencbt.toml`, else `[tool.xencbt]` of `pyproject.toml`. Raises UsageError, naming the option and where
+    it came from, for anything that cannot be used.
+    """
+    from_file = _file_options(folder)
+    values: dict[str, Any] = {}
+    for option in OPTIONS:
+        value = given.get(option.key)
+        if value in (None, [], False):
+            value = _from_environment(option, environment)
+        if value is None:
+            value = from_file.get(option.key)
+        if value is not None:
+            values[option.key] = _checked(option, value)
+    settings = _settings(values, environment)
+    if not settings.emulated_here:
+        _refuse_far_target(settings.target)
+        if settings.sr is None:
+            raise UsageError(f"--sr is needed with --target {settings.target}: the SR that the run may create disks on")
+    return settings
+
+
+def _settings(values: dict[str, Any], environment: Mapping[str, str]) -> Settings:
+    renamed = {"suite": "suites", "requirement": "requirements"}
+    paths = {"password_file", "control_token_file", "ca", "out", "journal_dir"}
+    fields: dict[str, Any] = {
+        renamed.get(key, key): Path(value) if key in paths else value for key, value in values.items()
+    }
+    fields.setdefault("seed", fresh_seed())
+    return Settings(**fields, environment=dict(environment))
+
+
+def _file_options(folder: Path) -> dict[str, Any]:
+    own, project = folder / "xencbt.toml", folder / "pyproject.toml"
+    if own.exists():
+        path, table = own, _toml(own)
+    elif project.exists():
+        path, table = project, _toml(project).get("tool", {}).get("xencbt", {})
+    else:
+        return {}
+    known = {option.key for option in OPTIONS}
+    keys = {str(key).replace("-", "_"): value for key, value in table.items()}
+    for key in keys:
+        if key in NEVER_IN_A_FILE:
+            raise UsageError(f"{path}: a secret does not belong into a configuration file: {key}")
+        if key not in known:
+            raise UsageError(f"{path}: unknown key {key!r}; known: {', '.join(sorted(known))}")
+    return keys
+
+
+def _toml(path: Path) -> dict[str, Any]:
+    try:
+        return tomllib.loads(path.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        raise UsageError(f"cannot read {path}: {error}") from error
+
+
+def _from_environment(option: Option, environment: Mapping[str, str]) -> Any:
+    text = environment.get(option.variable)
+    if not text:
+        return None
+    if option.kind == "list":
+        return [part.strip() for part in text.split(",") if part.strip()]
+    if option.kind == "switch":
+        if text.lower() not in {"1", "true", "0", "false"}:
+            raise UsageError(f"{option.variable} is a switch: 1 or 0, not {text!r}")
+        return text.lower() in {"1", "true"}
+    return text
+
+
+def _checked(option: Option, value: object) -> Any:
+    if option.kind == "number":
+        return _number(option, value)
+    if option.kind == "list":
+        if not isinstance(value, list | tuple) or not all(isinstance(part, str) for part in value):
+            raise UsageError(f"{option.flag} takes a list of names, not {value!r}")
+        return tuple(value)
+    if option.kind == "switch":
+        if not isinstance(value, bool):
+            raise UsageError(f"{option.flag} is a switch, not {value!r}")
+        return value
+    if not isinstance(value, str) or not value:
+        raise UsageError(f"{option.flag} takes a text, not {value!r}")
+    if option.choices and value not in option.choices:
+        raise UsageError(f"{option.flag} is one of {', '.join(option.choices)}, not {value!r}")
+    return value
+
+
+def _number(option: Option, value: object) -> int:
+    try:
+        number = int(str(value))
+    except ValueError:
+        number = -1
+    if isinstance(value, bool) or not 0 <= number < 1 << SEED_BITS:
+        raise UsageError(f"{option.flag} takes a whole number from 0 to {(1 << SEED_BITS) - 1}, not {value!r}")
+    return number
+
+
+def _refuse_far_target(url: str) -> None:
+    parts = urlsplit(url)
+    if parts.scheme not in {"http", "https"} or not parts.hostname:
+        raise UsageError(f"--target is 'emulator' or an http(s) URL, not {url!r}")
+    if parts.username or parts.password:
+        raise UsageError("--target must not carry a user or password: use --user and --password-file")
+    if not is_loopback(parts.hostname):
+        raise UsageError(
+            f"{parts.hostname} is not on loopback, and this version has no fences for real hosts yet: "
+            "it judges only an emulated host on 127.0.0.0/8 or ::1"
+        )
+
+
+def is_loopback(hostname: str) -> bool:
+    """Return whether `hostname` is this machine by its form alone; no name but `localhost` is looked up."""
+    if hostname == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(hostname).is_loopback
+    except ValueError:
+        return False
+
+
+def _secret_in(path: Path, what: str) -> str:
+    try:
+        mode = path.stat().st_mode
+        text = path.read_text(encoding="utf-8").rstrip("\r\n")
+    except (OSError, UnicodeDecodeError) as error:
+        raise UsageError(f"cannot read the {what} file {path}: {error}") from error
+    if os.name == "posix" and mode & (stat.S_IRGRP | stat.S_IROTH):
+        raise UsageError(f"the {what} file {path} can be read by others: chmod 600 {path}")
+    if not text:
+        raise UsageError(f"the {what} file {path} is empty")
+    return text

@@ -1,0 +1,39 @@
+import pytest
+
+from xencbt.harness.classify import Phase, classify
+from xencbt.harness.verdicts import Blocked, NotExercised, NotRun, Unsupported, Verdict, Violation
+
+
+@pytest.mark.parametrize(
+    ("error", "verdict"),
+    [
+        (Violation("bits lost"), Verdict.FAIL),
+        (AssertionError("x"), Verdict.FAIL),
+        (pytest.fail.Exception("x"), Verdict.FAIL),
+        (Blocked("no space"), Verdict.BLOCKED),
+        (NotExercised("no"), Verdict.NOT_EXERCISED),
+        (Unsupported("no"), Verdict.UNSUPPORTED),
+        (NotRun("no"), Verdict.NOT_RUN),
+        (pytest.skip.Exception("later"), Verdict.NOT_RUN),
+        (ValueError("oops"), Verdict.ERROR),
+        (ConnectionResetError("oops"), Verdict.ERROR),
+    ],
+)
+def test_what_a_test_raised_decides_its_verdict(error: BaseException, verdict: Verdict) -> None:
+    classified = classify(error, Phase.CALL)
+    assert classified.verdict is verdict
+    assert classified.reason
+
+
+def test_a_violation_while_preparing_blocks() -> None:
+    assert classify(Violation("cannot create"), Phase.SETUP).verdict is Verdict.BLOCKED
+
+
+def test_a_violation_in_a_group_outranks_trouble_in_repeating_it() -> None:
+    group = ExceptionGroup("flaky", [ValueError("inconsistent"), ExceptionGroup("inner", [Violation("bits lost")])])
+    assert classify(group, Phase.CALL).verdict is Verdict.FAIL
+
+
+def test_a_violation_keeps_what_was_expected_and_what_came() -> None:
+    classified = classify(Violation("m", expected=["a", "b"], actual="c"), Phase.CALL)
+    assert (classified.expected, classified.actual) == (("a", "b"), "c")

@@ -1,0 +1,121 @@
+from pathlib import Path
+
+import pytest
+
+from xencbt.harness.errors import UsageError
+from xencbt.harness.settings import Settings, is_loopback, load
+
+NOWHERE = Path("/nonexistent")
+
+
+def settings(folder: Path = NOWHERE, environment: dict[str, str] | None = None, **given: object) -> Settings:
+    return load(given, environment=environment or {}, folder=folder)
+
+
+def test_defaults_judge_an_emulator_of_our_own() -> None:
+    chosen = settings()
+    assert chosen.emulated_here
+    assert (chosen.profile, chosen.speed, chosen.strict, chosen.suites) == ("auto", "quick", False, ())
+    assert settings().seed != chosen.seed
+
+
+def test_command_line_beats_environment_beats_file(tmp_path: Path) -> None:
+    (tmp_path / "xencbt.toml").write_text('seed = 1\nspeed = "nightly"\nsuite = ["enable"]\n')
+    environment = {"XENCBT_SEED": "2", "XENCBT_SUITE": "disable, status"}
+    assert settings(tmp_path).seed == 1
+    assert settings(tmp_path, environment).seed == 2
+    assert settings(tmp_path, environment, seed=3).seed == 3
+    assert settings(tmp_path).suites == ("enable",)
+    assert settings(tmp_path, environment).suites == ("disable", "status")
+    assert settings(tmp_path).speed == "nightly"
+
+
+def test_pyproject_is_read_where_there_is_no_file_of_our_own(tmp_path: Path) -> None:
+    (tmp_path / "pyproject.toml").write_text("[tool.xencbt]\nseed = 5\n")
+    assert settings(tmp_path).seed == 5
+    (tmp_path / "xencbt.toml").write_text("seed = 6\n")
+    assert settings(tmp_path).seed == 6
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("sed = 1", "unknown key 'sed'"),
+        ('password = "x"', "secret"),
+        ("seed = -1", "whole number"),
+        ("seed = true", "whole number"),
+        ('speed = "slow"', "one of quick, nightly"),
+        ('suite = "enable"', "list of names"),
+        ("strict = 1", "switch"),
+        ("target = 7", "takes a text"),
+        ("= broken", "cannot read"),
+    ],
+)
+def test_an_unusable_file_is_a_usage_error_that_names_the_key(tmp_path: Path, text: str, message: str) -> None:
+    (tmp_path / "xencbt.toml").write_text(text)
+    with pytest.raises(UsageError, match=message):
+        settings(tmp_path)
+
+
+@pytest.mark.parametrize("target", ["https://10.0.0.1", "http://xen.example.com", "https://192.168.1.2/"])
+def test_a_target_off_loopback_is_refused(target: str) -> None:
+    with pytest.raises(UsageError, match="not on loopback"):
+        settings(target=target, sr="x")
+
+
+@pytest.mark.parametrize("target", ["ftp://127.0.0.1", "127.0.0.1", "https://", "nonsense"])
+def test_a_target_that_is_no_url_is_refused(target: str) -> None:
+    with pytest.raises(UsageError, match="emulator"):
+        settings(target=target, sr="x")
+
+
+def test_a_password_in_the_url_is_refused_without_repeating_it() -> None:
+    with pytest.raises(UsageError) as caught:
+        settings(target="https://root:hunter2@127.0.0.1", sr="x")
+    assert "hunter2" not in str(caught.value)
+
+
+def test_a_dialled_target_needs_its_sr() -> None:
+    with pytest.raises(UsageError, match="--sr is needed"):
+        settings(target="http://127.0.0.1:8080")
+    assert settings(target="http://127.0.0.1:8080", sr="abc").sr == "abc"
+
+
+def test_a_password_comes_from_a_private_file_or_the_environment(tmp_path: Path) -> None:
+    secret = tmp_path / "password"
+    secret.write_text("hunter2\n")
+    secret.chmod(0o600)
+    assert settings(password_file=str(secret)).password == "hunter2"
+    assert settings(environment={"XENCBT_PASSWORD": "other"}).password == "other"
+    assert settings().password is None
+    secret.chmod(0o644)
+    with pytest.raises(UsageError, match="can be read by others"):
+        _ = settings(password_file=str(secret)).password
+
+
+def test_an_unreadable_or_empty_secret_is_a_usage_error(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="cannot read the password file"):
+        _ = settings(password_file=str(tmp_path / "none")).password
+    empty = tmp_path / "empty"
+    empty.touch(mode=0o600)
+    with pytest.raises(UsageError, match="empty"):
+        _ = settings(control_token_file=str(empty)).control_token
+
+
+def test_secrets_do_not_show_in_the_settings() -> None:
+    assert "hunter2" not in repr(settings(environment={"XENCBT_PASSWORD": "hunter2"}))
+
+
+@pytest.mark.parametrize(
+    ("host", "expected"),
+    [
+        ("127.0.0.1", True),
+        ("127.9.8.7", True),
+        ("::1", True),
+        ("localhost", True),
+        ("localhost.evil.org", False),
+        ("0.0.0.0", False),
+    ],
+)
+def test_loopback_by_form(host: str, expected: bool) -> None:
+    assert is_loopback(host) is expected
