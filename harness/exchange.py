@@ -1,6 +1,8 @@
 """What was said between the harness and the target, masked, bounded, and counted."""
 
 from collections import deque
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -42,6 +44,7 @@ class Recorder:
         self.secrets = secrets
         self.calls = 0
         self._kept: deque[Exchange] = deque(maxlen=KEPT_EXCHANGES)
+        self._aside = 0
 
     def record(
         self, *, method: str, step: str, outcome: str, started: float, duration_s: float, request: str, response: str
@@ -59,8 +62,18 @@ class Recorder:
             request=_cut(mask(request)),
             response=_cut(mask(response)),
         )
-        self._kept.append(exchange)
+        if not self._aside:
+            self._kept.append(exchange)
         return exchange
+
+    @contextmanager
+    def aside(self) -> Iterator[None]:
+        """Count but do not keep what is exchanged meanwhile: cleaning up is no step of a failing example."""
+        self._aside += 1
+        try:
+            yield
+        finally:
+            self._aside -= 1
 
     def forget(self) -> None:
         """Drop the kept exchanges (a new example begins); the count goes on."""

@@ -45,6 +45,16 @@ def test_exchanges_are_bounded_and_counted() -> None:
     assert recorder.calls == 0
 
 
+def test_what_goes_aside_is_counted_but_is_no_step() -> None:
+    recorder = Recorder(Secrets())
+    record(recorder, "step")
+    with recorder.aside():
+        record(recorder, "cleaning")
+    record(recorder, "next")
+    assert [exchange.step for exchange in recorder.kept] == ["step", "next"]
+    assert recorder.calls == 3
+
+
 def test_events_are_read_back_in_order(tmp_path: Path) -> None:
     with EventLog(tmp_path / "e.jsonl") as log:
         log.write("a", n=1)

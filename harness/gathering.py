@@ -1,0 +1,68 @@
+"""Gathers what happened to one test, phase by phase, into its verdict; pure."""
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+
+from xencbt.harness.classify import Classified, Phase, classify
+from xencbt.harness.verdicts import Verdict
+
+FEWEST_EXAMPLES = 5
+"""A property that fewer examples reached decides nothing."""
+
+
+@dataclass(slots=True)
+class Gathering:
+    """The phases of one test; a `property_based` one must have reached its point with enough examples."""
+
+    requirements: tuple[str, ...]
+    property_based: bool = False
+    clock: Callable[[], float] = time.monotonic
+    _began: float = field(init=False)
+    _decided: Classified | None = field(default=None, init=False)
+    _trouble: str = field(default="", init=False)
+
+    def __post_init__(self) -> None:
+        self._began = self.clock()
+
+    def raised(self, phase: Phase, error: BaseException) -> Classified:
+        """Take what a phase raised; trouble while tearing down never hides a verdict that was reached."""
+        classified = classify(error, phase)
+        if phase is Phase.TEARDOWN:
+            self._trouble = f"clean-up failed: {classified.reason}"
+            classified = replace(classified, verdict=Verdict.ERROR, reason=self._trouble)
+        else:
+            self._decided = classified
+        return classified
+
+    def returned(self, *, calls: int, examples: int, unfired: int) -> Classified | None:
+        """Take that the test's body returned; None where the pass is earned, else why it is none.
+
+        `calls` to the target, `examples` that reached the point, and `unfired` planned faults are those of the test.
+        """
+        reason = ""
+        if calls == 0:
+            reason = "the test made no call to the target"
+        elif unfired:
+            reason = f"{unfired} planned fault(s) did not fire"
+        elif self.property_based and examples < FEWEST_EXAMPLES:
+            reason = f"only {examples} example(s) reached the point, {FEWEST_EXAMPLES} are needed"
+        if reason:
+            self._decided = Classified(Verdict.NOT_EXERCISED, reason)
+            return self._decided
+        self._decided = Classified(Verdict.PASS, "")
+        return None
+
+    def verdict(self) -> Classified:
+        """Return what the phases add up to; a test whose body did not end decided nothing."""
+        decided = self._decided or Classified(Verdict.ERROR, "the test's body did not run to its end")
+        if not self._trouble:
+            return decided
+        if decided.verdict is Verdict.PASS:
+            return Classified(Verdict.ERROR, self._trouble)
+        return replace(decided, reason=f"{decided.reason}; {self._trouble}")
+
+    @property
+    def duration_s(self) -> float:
+        """Seconds since the test began."""
+        return self.clock() - self._began

@@ -1,0 +1,51 @@
+"""How much hypothesis searches in a judged run, and from which seed."""
+
+from collections.abc import Callable
+from typing import Any
+
+import hypothesis
+from hypothesis import HealthCheck, Phase
+
+from xencbt.harness.seeds import derive
+
+EXAMPLES = {"quick": 20, "nightly": 400}
+"""Examples per property."""
+
+STEPS = {"quick": 12, "nightly": 40}
+"""Calls of a generated sequence, at most."""
+
+
+def profile(speed: str, *, shrink: bool) -> hypothesis.settings:
+    """Return the settings of a judged run.
+
+    There is no example database, so that nothing but the seed decides what is tried; no deadline per example, because a
+    network is between; and no shrinking where every call costs a real host. Fixtures may be shared by the examples of a
+    test: `Lab.example` separates them.
+    """
+    phases = {Phase.explicit, Phase.generate} | ({Phase.shrink} if shrink else set())
+    return hypothesis.settings(
+        max_examples=EXAMPLES[speed],
+        stateful_step_count=STEPS[speed],
+        database=None,
+        deadline=None,
+        derandomize=False,
+        report_multiple_bugs=False,
+        print_blob=False,
+        phases=[phase for phase in Phase if phase in phases],
+        suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
+    )
+
+
+def is_property(test: Callable[..., Any]) -> bool:
+    """Return whether hypothesis draws the arguments of `test`."""
+    return bool(getattr(test, "is_hypothesis_test", False))
+
+
+def prepare(test: Callable[..., Any], run_seed: int, test_id: str, search: hypothesis.settings) -> None:
+    """Give a property its own seed and the run's settings, unless it brings settings of its own.
+
+    To be called right before each run of it: the parameters of a parametrised test share one function.
+    """
+    hypothesis.seed(derive(run_seed, test_id))(test)
+    if not hasattr(test, "_hypothesis_internal_settings_applied"):
+        search(test)

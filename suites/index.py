@@ -1,0 +1,39 @@
+"""Which test of the suites decides which requirement, read from the marks; nothing is run."""
+
+import importlib
+import pkgutil
+from collections.abc import Iterator
+from types import ModuleType
+
+import xencbt.suites
+from xencbt.harness.selection import id_of, suite_of
+
+
+def suite_modules() -> Iterator[str]:
+    """Yield the module names of the suites, in order."""
+    for module in sorted(pkgutil.iter_modules(xencbt.suites.__path__), key=lambda found: found.name):
+        if module.name.startswith("test_"):
+            yield f"{xencbt.suites.__name__}.{module.name}"
+
+
+def suite_names() -> tuple[str, ...]:
+    """Return the names that `--suite` takes."""
+    return tuple(suite_of(module) for module in suite_modules())
+
+
+def deciding_tests() -> dict[str, tuple[str, ...]]:
+    """Return the ids of the deciding tests by requirement id, for every requirement some test decides."""
+    decided: dict[str, list[str]] = {}
+    for name in suite_modules():
+        module = importlib.import_module(name)
+        for test, requirements in _marked(module):
+            for requirement in requirements:
+                decided.setdefault(requirement, []).append(id_of(name, test))
+    return {requirement: tuple(tests) for requirement, tests in decided.items()}
+
+
+def _marked(module: ModuleType) -> Iterator[tuple[str, tuple[str, ...]]]:
+    for name, value in vars(module).items():
+        if name.startswith("test_") and callable(value):
+            marks = [mark for mark in getattr(value, "pytestmark", ()) if mark.name == "decides"]
+            yield name, tuple(requirement for mark in marks for requirement in mark.args)
