@@ -1,0 +1,224 @@
+"""What a target can do, learnt by reading alone, before anything is written to it."""
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from xencbt.harness.errors import UsageError
+from xencbt.harness.outcome import Failed, Ok
+from xencbt.harness.rawdisk import handler_answers
+from xencbt.harness.session import Session
+
+CBT_CALLS = ("VDI.enable_cbt", "VDI.disable_cbt", "VDI.list_changed_blocks", "VDI.data_destroy", "VDI.get_cbt_enabled")
+CBT_API = (2, 8)
+"""The API version that brought changed block tracking, for hosts that do not list their methods."""
+
+SR_KINDS = ("lvm", "file", "unrounded", "second", "no-cbt", "read-only", "full", "no-pbd", "iso")
+"""The kinds of SR that suites ask for; an emulated host has them all, a real one what the user names."""
+
+MAIN = "main"
+NOT_FOUND = 404
+
+
+@dataclass(frozen=True, slots=True)
+class Capability:
+    """One thing a target can do or not, with what shows it."""
+
+    name: str
+    present: bool
+    detail: str
+
+    def as_json(self) -> dict[str, Any]:
+        """Return plain JSON data."""
+        return asdict(self)
+
+
+class Capabilities(Mapping[str, Capability]):
+    """All that was probed, by name; asking for a name that was never probed is a KeyError."""
+
+    def __init__(self, probed: tuple[Capability, ...]) -> None:
+        self._by_name = {capability.name: capability for capability in probed}
+
+    def __getitem__(self, name: str) -> Capability:
+        return self._by_name[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._by_name)
+
+    def __len__(self) -> int:
+        return len(self._by_name)
+
+    def as_json(self) -> list[dict[str, Any]]:
+        """Return plain JSON data, in the order of probing."""
+        return [capability.as_json() for capability in self.values()]
+
+
+@dataclass(frozen=True, slots=True)
+class Product:
+    """What the target says it is."""
+
+    product: str
+    version: str
+    build: str
+    api_version: str
+    pool_uuid: str
+    software_version: Mapping[str, str]
+    host_ref: str
+
+
+@dataclass(frozen=True, slots=True)
+class Repository:
+    """One SR as it was found: `features` are its driver's, by name with version."""
+
+    kind: str
+    ref: str
+    uuid: str
+    driver: str
+    features: Mapping[str, int]
+    allowed_operations: frozenset[str]
+
+
+def identify(session: Session) -> Product:
+    """Ask the target what it is; raises Violation or HarnessError when it does not say."""
+    pool = session.value("pool.get_all_records")
+    record: dict[str, Any] = next(iter(pool.values()))
+    host = str(record["master"])
+    software: dict[str, str] = session.value("host.get_software_version", host)
+    major = session.value("host.get_API_version_major", host)
+    minor = session.value("host.get_API_version_minor", host)
+    return Product(
+        product=software.get("product_brand", ""),
+        version=software.get("product_version", ""),
+        build=software.get("build_number", ""),
+        api_version=f"{major}.{minor}",
+        pool_uuid=str(record["uuid"]),
+        software_version=software,
+        host_ref=host,
+    )
+
+
+def find_repository(session: Session, kind: str, uuid: str) -> Repository:
+    """Look up the SR with `uuid`; raises UsageError when the target has none such."""
+    answer = session.call("SR.get_by_uuid", uuid)
+    if isinstance(answer, Failed):
+        raise UsageError(f"the target has no SR {uuid}: {answer}")
+    ref = str(answer.value) if isinstance(answer, Ok) else str(session.value("SR.get_by_uuid", uuid))
+    record = session.value("SR.get_record", ref)
+    drivers = session.value("SM.get_all_records").values()
+    features: Mapping[str, Any] = next(
+        (driver["features"] for driver in drivers if driver["type"] == record["type"]), {}
+    )
+    return Repository(
+        kind=kind,
+        ref=ref,
+        uuid=uuid,
+        driver=str(record["type"]),
+        features={str(name): int(version) for name, version in features.items()},
+        allowed_operations=frozenset(record["allowed_operations"]),
+    )
+
+
+def probe(
+    session: Session, product: Product, main: Repository, srs: Mapping[str, str], *, controlled: bool
+) -> Capabilities:
+    """Learn what the target can do, by reads only.
+
+    `main` is the SR of the run, `srs` the uuids of the others by kind, `controlled` whether the emulator's control
+    interface is at hand. Raises HarnessError when the target stops answering.
+    """
+    probed = [
+        _cbt_calls(session, product),
+        _cbt_licensed(session, product),
+        _driver(main, "sr-cbt", "VDI_CONFIG_CBT", 1),
+        _driver(main, "reset-on-boot", "VDI_RESET_ON_BOOT", 2),
+        *(_sr_kind(kind, srs) for kind in SR_KINDS),
+        *(rule(controlled) for rule in _CONTROLLED),
+        *_raw_disks(session),
+        _vm_power(session, product),
+        _toolstack_restart(session),
+        Capability("xe", present=False, detail="no xe access yet"),
+    ]
+    return Capabilities(tuple(probed))
+
+
+def _cbt_calls(session: Session, product: Product) -> Capability:
+    listed = session.call("system.listMethods")
+    if isinstance(listed, Ok) and isinstance(listed.value, list):
+        lacking = [call for call in CBT_CALLS if call not in listed.value]
+        detail = f"the host does not list {', '.join(lacking)}" if lacking else "the host lists the calls"
+        return Capability("cbt-calls", not lacking, f"{detail} (API {product.api_version})")
+    major, _, minor = product.api_version.partition(".")
+    present = (int(major), int(minor)) >= CBT_API
+    detail = f"API {product.api_version}; changed block tracking came with {CBT_API[0]}.{CBT_API[1]}"
+    return Capability("cbt-calls", present, detail)
+
+
+def _cbt_licensed(session: Session, product: Product) -> Capability:
+    pool = next(iter(session.value("pool.get_all_records").values()))
+    sources = {
+        "pool.restrictions": pool.get("restrictions", {}),
+        "host.license_params": session.value("host.get_license_params", product.host_ref),
+    }
+    for source, values in sources.items():
+        if values.get("restrict_cbt") == "true":
+            return Capability("cbt-licensed", present=False, detail=f"{source} has restrict_cbt = true")
+    return Capability("cbt-licensed", present=True, detail="neither the pool nor its licence restricts it")
+
+
+def _driver(main: Repository, name: str, feature: str, version: int) -> Capability:
+    has = main.features.get(feature, 0)
+    if has >= version:
+        return Capability(name, present=True, detail=f"the driver {main.driver} has {feature} {has}")
+    lacks = f"{feature} {has}, not {version}" if has else f"no {feature}"
+    return Capability(name, present=False, detail=f"the driver {main.driver} of SR {main.uuid} has {lacks}")
+
+
+def _sr_kind(kind: str, srs: Mapping[str, str]) -> Capability:
+    detail = f"SR {srs[kind]}" if kind in srs else f"no SR of kind {kind!r} was named"
+    return Capability(f"sr:{kind}", kind in srs, detail)
+
+
+def _by_control(name: str, what: str) -> Callable[[bool], Capability]:
+    def rule(controlled: bool) -> Capability:  # noqa: FBT001  a table of rules, all called the same way
+        detail = f"the control interface {what}" if controlled else "the target has no control interface"
+        return Capability(name, controlled, detail)
+
+    return rule
+
+
+_CONTROLLED = (
+    _by_control("control", "answers"),
+    _by_control("guest-write", "writes as a guest does"),
+    _by_control("licence", "switches the licence"),
+    _by_control("sr-state", "makes SRs full or read-only"),
+    _by_control("crash", "stops the host uncleanly"),
+    _by_control("call-counts", "counts executions"),
+    _by_control("roles", "belongs to a host with a user for each role"),
+)
+
+
+def _raw_disks(session: Session) -> tuple[Capability, Capability]:
+    """Knock at the export handler without naming a disk: whoever has none answers that the path is unknown."""
+    shown = handler_answers(session, "/export_raw_vdi")
+    if isinstance(shown, Ok) and shown.value != NOT_FOUND:
+        said = f"/export_raw_vdi is served (HTTP {shown.value} without a disk)"
+        return (
+            Capability("raw-export", present=True, detail=said),
+            Capability("raw-import", present=True, detail=f"{said}, and hosts serve both or none"),
+        )
+    lacks = f"/export_raw_vdi is not served ({f'HTTP {NOT_FOUND}' if isinstance(shown, Ok) else shown})"
+    return Capability("raw-export", present=False, detail=lacks), Capability("raw-import", present=False, detail=lacks)
+
+
+def _vm_power(session: Session, product: Product) -> Capability:
+    enabled = session.value("host.get_enabled", product.host_ref)
+    detail = "the host is enabled" if enabled else "the host is disabled, so that no VM can start"
+    return Capability("vm-power", bool(enabled), detail)
+
+
+def _toolstack_restart(session: Session) -> Capability:
+    record = session.value("session.get_record", session.ref)
+    permissions = record.get("rbac_permissions", [])
+    may = bool(record.get("is_local_superuser")) or "host.restart_agent" in permissions
+    detail = f"{session.user} may restart the toolstack" if may else f"{session.user} may not restart the toolstack"
+    return Capability("toolstack-restart", may, detail)

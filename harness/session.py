@@ -1,0 +1,247 @@
+"""A session with a target: the official XenAPI binding over a transport of ours, one attempt per call, all recorded."""
+
+import json
+import re
+import time
+import xmlrpc.client
+from collections.abc import Mapping
+from typing import Any
+from urllib.parse import quote
+from xml.sax.saxutils import escape
+
+import XenAPI
+
+from xencbt.harness.answers import decode, unwrap
+from xencbt.harness.endpoint import Endpoint
+from xencbt.harness.errors import HarnessError, TargetUnreachable
+from xencbt.harness.exchange import Recorder
+from xencbt.harness.masking import MASK, Secrets
+from xencbt.harness.outcome import Failed, Indeterminate, Ok, Outcome
+from xencbt.harness.transport import Channel, Deadline, Garbled, NoAnswer, NotConnected, TlsFailure
+from xencbt.harness.verdicts import Violation
+
+CALL_DEADLINE_S = 60.0
+LOGOUT_DEADLINE_S = 5.0
+KEPT_OUTCOME = 300
+API_VERSION = "1.0"
+ORIGINATOR = "xencbt"
+
+_REFERENCE = re.compile(r"(OpaqueRef:[0-9A-Za-z]{4})[0-9A-Za-z-]{5,}")
+_ORIGIN = time.monotonic()
+
+
+def clock() -> float:
+    """Return the seconds since the harness was loaded: the scale on which exchanges are placed."""
+    return time.monotonic() - _ORIGIN
+
+
+class OneAttempt(xmlrpc.client.Transport):
+    """The binding's transport, without the silent second sending of the standard one; keeps both bodies as text."""
+
+    def __init__(self, endpoint: Endpoint, deadline_s: float) -> None:
+        super().__init__()
+        self.channel = Channel(endpoint)
+        self.deadline_s = deadline_s
+        self.sent = ""
+        self.received = ""
+
+    def request(self, host: Any, handler: str, request_body: Any, verbose: bool = False) -> tuple[Any, ...]:  # noqa: ARG002, FBT001, FBT002  the base's signature
+        """Send one call and return the decoded values; raises NoAnswer or one of its kinds."""
+        body = bytes(request_body)
+        self.sent, self.received = body.decode("utf-8", "replace"), ""
+        answer = self.channel.post(handler, "text/xml", body, Deadline(self.deadline_s))
+        self.received = answer.body.decode("utf-8", "replace")
+        if answer.status != 200:
+            raise Garbled(f"HTTP {answer.status} {answer.reason}")
+        return decode(answer.body)
+
+
+class Binding(XenAPI.Session):  # type: ignore[misc]  # the binding carries no types
+    """The official binding with its retries and re-logins taken out: one call is one request, whatever comes."""
+
+    def __init__(self, endpoint: Endpoint, deadline_s: float) -> None:
+        self.once = OneAttempt(endpoint, deadline_s)
+        super().__init__(f"{endpoint.url}/", transport=self.once, allow_none=False)
+
+    def xenapi_request(self, methodname: str, params: tuple[Any, ...]) -> object:
+        """Send one call as it is; raises XenAPI.Failure for every refusal, SESSION_INVALID among them."""
+        answer = getattr(self, methodname)(*params)
+        if methodname == "system.listMethods" and isinstance(answer, list):
+            return answer
+        return unwrap(answer)
+
+
+class Session:
+    """A logged-in session: every call gives an Outcome, and every exchange is recorded, masked.
+
+    Not for use by several threads at once: open one session for each.
+    """
+
+    def __init__(
+        self, endpoint: Endpoint, user: str, recorder: Recorder, *, deadline_s: float = CALL_DEADLINE_S
+    ) -> None:
+        self.endpoint = endpoint
+        self.user = user
+        self.recorder = recorder
+        self.deadline_s = deadline_s
+        self.ref = ""
+        self.uuid = ""
+        self._binding = Binding(endpoint, deadline_s)
+
+    @classmethod
+    def login(
+        cls, endpoint: Endpoint, user: str, password: str, recorder: Recorder, *, deadline_s: float = CALL_DEADLINE_S
+    ) -> "Session":
+        """Log in as `user`.
+
+        Raises TargetUnreachable, saying which: no connection, no TLS, no XenAPI there, or credentials refused.
+        """
+        keep_secret(recorder.secrets, password)
+        session = cls(endpoint, user, recorder, deadline_s=deadline_s)
+        try:
+            session._log_in(password)
+        except TargetUnreachable:
+            session._binding.once.channel.close()
+            raise
+        return session
+
+    def __repr__(self) -> str:
+        return f"Session({self.endpoint.url}, {self.user}, {self.uuid})"
+
+    def call(self, method: str, *params: object, deadline_s: float | None = None) -> Outcome:
+        """Call `Class.method` with the session reference put first; `system.` methods take none.
+
+        Integers travel as decimal strings, as the XenAPI wants them, and times come back as text. Never raises for a
+        refusal, a lost answer or protocol garbage. `deadline_s` bounds this call alone.
+        """
+        wire = tuple(_wire(param) for param in params)
+        if not method.startswith("system."):
+            wire = (self.ref, *wire)
+        once = self._binding.once
+        once.deadline_s = self.deadline_s if deadline_s is None else deadline_s
+        started = clock()
+        outcome = self._outcome(method, wire)
+        self._record(method, params, outcome, started, once.received)
+        return outcome
+
+    def value(self, method: str, *params: object) -> Any:
+        """Return the value of a call that must succeed.
+
+        Raises Violation when it is refused, HarnessError when no answer came.
+        """
+        outcome = self.call(method, *params)
+        if isinstance(outcome, Ok):
+            return outcome.value
+        step = self.step(method, params)
+        if isinstance(outcome, Failed):
+            actual = self.recorder.secrets.mask(str(outcome))
+            raise Violation(f"{step} was refused", expected=("it succeeds",), actual=actual)
+        raise HarnessError(f"{step}: {outcome}")
+
+    def step(self, method: str, params: tuple[object, ...]) -> str:
+        """Write a call as a person would, masked and with short references: `VDI.enable_cbt("OpaqueRef:1234…")`."""
+        shown = ", ".join(_shown(param) for param in params)
+        return shorten(self.recorder.secrets.mask(f"{method}({shown})"))
+
+    def close(self) -> None:
+        """Log out if the host still answers, and close the connection. Closing twice does nothing more."""
+        if self.ref:
+            self.call("session.logout", deadline_s=min(LOGOUT_DEADLINE_S, self.deadline_s))
+            self.ref = ""
+        self._binding.once.channel.close()
+
+    def abandon(self) -> None:
+        """Close the connection without logging out, for a session that its host has already ended."""
+        self.ref = ""
+        self._binding.once.channel.close()
+
+    def _log_in(self, password: str) -> None:
+        started = clock()
+        outcome = self._outcome("session.login_with_password", (self.user, password, API_VERSION, ORIGINATOR))
+        if isinstance(outcome, Ok) and isinstance(outcome.value, str):
+            self.ref = outcome.value
+            keep_secret(self.recorder.secrets, self.ref)
+        shown = f"(not kept: {len(self._binding.once.received)} characters that may carry a session)"
+        self._record("session.login_with_password", (self.user, MASK), outcome, started, shown)
+        if not self.ref:
+            raise TargetUnreachable(self._login_trouble(outcome))
+        uuid = self.call("session.get_uuid", self.ref)
+        if not isinstance(uuid, Ok):
+            raise TargetUnreachable(f"{self.endpoint.url} let {self.user!r} in, but session.get_uuid: {uuid}")
+        self.uuid = str(uuid.value)
+
+    def _login_trouble(self, outcome: Outcome) -> str:
+        where = self.endpoint.url
+        match outcome:
+            case Failed("SESSION_AUTHENTICATION_FAILED"):
+                return f"{where} refused user {self.user!r}: wrong user name or password"
+            case Failed("HOST_IS_SLAVE", (address, *_)):
+                return f"{where} is a member of a pool: use its coordinator, {address}"
+            case Failed(code):
+                return f"{where} refused to log {self.user!r} in: {code}"
+            case Indeterminate(why):
+                return f"{where}: {why}"
+            case Ok():
+                return f"{where} does not speak the XenAPI: its login gives no session reference"
+
+    def _told(self, outcome: Outcome) -> str:
+        """Say what came of a call, with the value where it fits on a line."""
+        text = str(outcome)
+        if isinstance(outcome, Ok) and isinstance(outcome.value, str | bool) and outcome.value != "":
+            text = f"ok: {_shown(outcome.value)}"
+        text = shorten(self.recorder.secrets.mask(text))
+        return text if len(text) <= KEPT_OUTCOME else f"{text[:KEPT_OUTCOME]}…"
+
+    def _outcome(self, method: str, params: tuple[Any, ...]) -> Outcome:
+        try:
+            return Ok(self._binding.xenapi_request(method, params))
+        except XenAPI.Failure as failure:
+            code, *rest = failure.details
+            return Failed(code, tuple(rest))
+        except TlsFailure as error:
+            return Indeterminate(f"{error}; name the CA that signed its certificate")
+        except NotConnected as error:
+            return Indeterminate(f"{error}; nothing was sent")
+        except Garbled as error:
+            return Indeterminate(f"something answered, but not as the XenAPI does: {error}")
+        except NoAnswer as error:
+            return Indeterminate(str(error))
+
+    def _record(self, method: str, params: tuple[object, ...], outcome: Outcome, started: float, response: str) -> None:
+        self.recorder.record(
+            method=method,
+            step=self.step(method, params),
+            outcome=self._told(outcome),
+            started=started,
+            duration_s=clock() - started,
+            request=self._binding.once.sent,
+            response=response,
+        )
+
+
+def keep_secret(secrets: Secrets, value: str) -> None:
+    """Register `value` in every spelling in which it can travel: as it is, in XML, in a URL, in JSON."""
+    for spelling in (value, escape(value), quote(value, safe=""), json.dumps(value)[1:-1]):
+        secrets.add(spelling)
+
+
+def shorten(text: str) -> str:
+    """Cut the object references in `text` to what tells them apart for a reader: `OpaqueRef:1234…`."""
+    return _REFERENCE.sub(r"\1…", text)
+
+
+def _shown(value: object) -> str:
+    return json.dumps(value, ensure_ascii=False, default=str)
+
+
+def _wire(value: object) -> object:
+    """Integers become decimal strings, containers are walked; everything else is left to the binding."""
+    if isinstance(value, bool):
+        return value
+    if isinstance(value, int):
+        return str(value)
+    if isinstance(value, Mapping):
+        return {key: _wire(item) for key, item in value.items()}
+    if isinstance(value, list | tuple | set | frozenset):
+        return [_wire(item) for item in value]
+    return value
