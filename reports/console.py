@@ -1,0 +1,39 @@
+"""What stands on the console when a run is over: failures, table, reasons, verdict, counts."""
+
+from pathlib import Path
+
+from xencbt.reports.failures import failure_blocks
+from xencbt.reports.layout import Paint, hanging
+from xencbt.reports.plain import one_line
+from xencbt.reports.run_json import Run
+from xencbt.reports.tables import requirement_table
+from xencbt.reports.words import last_line, verdict_sentence
+
+LEFT_SHOWN = 10
+_WORST_BY_EXIT = {0: "pass", 1: "fail", 2: "blocked"}
+_PLAIN = Paint()
+
+
+def summary(run: Run, folder: Path | None = None, paint: Paint = _PLAIN) -> str:
+    """Return the whole text for the end of a run; `folder` is where its files are.
+
+    The verdict stands last, where a reader of a terminal looks first, and after it only the counts.
+    """
+    verdict = hanging("verdict", verdict_sentence(run))
+    ending = [paint(_WORST_BY_EXIT.get(run["exit"], "error"), verdict)]
+    ending += [hanging("problem", problem["reason"]) for problem in run["problems"][1:]]  # the verdict says the first
+    ending += _left_behind(run)
+    ending.append(f"seed     {run['seed']} (the same choices again: --seed {run['seed']})")
+    if folder is not None:
+        ending.append(f"reports  {folder}/")
+    ending.append(last_line(run))
+    return "\n\n".join(filter(None, (failure_blocks(run, paint), requirement_table(run, paint), "\n".join(ending))))
+
+
+def _left_behind(run: Run) -> list[str]:
+    left = run["journal"]["left"] if run["journal"] else []
+    if not left:
+        return []
+    shown = "; ".join(one_line(str(one)) for one in left[:LEFT_SHOWN])
+    more = f"; and {len(left) - LEFT_SHOWN} more" if len(left) > LEFT_SHOWN else ""
+    return [hanging("left", f"{len(left)} created on the target and not removed: {shown}{more}", pad=len("verdict"))]

@@ -1,0 +1,204 @@
+"""From the events of a run to run.json: the verdict of each requirement and of the whole; pure."""
+
+from collections.abc import Iterable, Sequence
+from urllib.parse import urlsplit, urlunsplit
+
+from xencbt.harness.catalogue import Catalogue, Level, Requirement, catalogue
+from xencbt.harness.events import UnreadableEvents
+from xencbt.harness.findings import Finding
+from xencbt.harness.verdicts import Exit, Verdict, counts, exit_code, worst
+from xencbt.reports.run_json import SCHEMA, FindingRow, JournalRow, RequirementRow, Run, TargetRow
+from xencbt.reports.told import Event, Told, gather
+
+
+def build(events: Iterable[Event], requirements: Catalogue | None = None) -> Run:
+    """Return run.json for `events`, judged by the catalogue `requirements` (default: this version's).
+
+    Events that stop early give a run that is not complete and never exits like a pass. Raises UnreadableEvents for
+    events that are no run's, are damaged, or name a requirement that the catalogue does not hold.
+    """
+    told = gather(events)
+    try:
+        return _run(told, requirements or catalogue())
+    except (KeyError, TypeError, ValueError) as error:
+        raise UnreadableEvents(f"the events are damaged: {type(error).__name__}: {error}") from error
+
+
+def _run(told: Told, known: Catalogue) -> Run:
+    started = told.started
+    findings = _findings(told)
+    rows = [_requirement(known, row, findings, told) for row in _judged(told, findings, known)]
+    return Run(
+        schema=SCHEMA,
+        complete=told.complete,
+        interrupted=told.interrupted,
+        exit=int(_exit(told, rows, findings)),
+        started=started["time"],
+        duration_s=None if told.finished is None else float(told.finished["duration_s"]),
+        seed=int(started["seed"]),
+        speed=started["speed"],
+        profile=_profile(told),
+        strict=bool(started["strict"]),
+        command=started["command"],
+        suite={"version": started["suite"]["version"], "catalogue_hash": started["suite"]["catalogue_hash"]},
+        selection={
+            "suites": list(started["selection"]["suites"]),
+            "requirements": list(started["selection"]["requirements"]),
+            "filtered": bool(started["selection"]["filtered"]),
+        },
+        target=None if told.target is None else _target(told.target),
+        chapters=_chapters(told),
+        counts=counts(Verdict(row["verdict"]) for row in rows),
+        requirements=rows,
+        tests=[_test(finding) for finding in findings],
+        problems=[{"verdict": Verdict.ERROR.value, "reason": reason} for reason in told.problems],
+        journal=_journal(told),
+    )
+
+
+def _findings(told: Told) -> list[Finding]:
+    """Every test by its id, those that never came to an end included: sorted, so that workers change nothing."""
+    stopped = "the run was interrupted" if told.interrupted else "the run ended"
+    unstarted = {
+        name: Finding(name, decides, Verdict.NOT_RUN, f"{stopped} before the test began")
+        for name, decides in told.planned.items()
+    }
+    unfinished = {
+        name: Finding(name, decides, Verdict.ERROR, f"did not finish: {stopped} while the test ran")
+        for name, decides in told.begun.items()
+    }
+    return [finding for _, finding in sorted((unstarted | unfinished | told.found).items())]
+
+
+def _judged(told: Told, findings: Sequence[Finding], known: Catalogue) -> list[Requirement]:
+    """Return the requirements that were selected or that a test speaks of, in the catalogue's order."""
+    selected = set(told.selected["requirements"]) if told.selected else set()
+    names = selected.union(*(finding.requirement for finding in findings))
+    foreign = sorted(name for name in names if name not in known)
+    if foreign:
+        raise UnreadableEvents(
+            f"the catalogue of this version does not hold {', '.join(foreign)}: "
+            f"read the run with xencbt {told.started['suite']['version']}, which wrote it"
+        )
+    return [row for row in known if row.id in names]
+
+
+def _requirement(known: Catalogue, row: Requirement, findings: Sequence[Finding], told: Told) -> RequirementRow:
+    own = [finding for finding in findings if row.id in finding.requirement]
+    verdict = worst(finding.verdict for finding in own)
+    deviations = sorted({deviation for finding in own for deviation in finding.deviations})
+    return RequirementRow(
+        id=row.id,
+        level=str(row.level),
+        deciding=row.level == Level.MUST or (row.level == Level.SHOULD and bool(told.started["strict"])),
+        chapter=row.chapter,
+        chapter_title=known.chapter(row.chapter).title,
+        statement=row.statement,
+        source={"page": row.page.title, "section": row.section, "url": row.url},
+        verdict=verdict.value,
+        reason=_reason(verdict, own, told),
+        deviation=", ".join(deviations) or None,
+        counts=counts(finding.verdict for finding in own),
+        tests=[finding.id for finding in own],
+    )
+
+
+def _reason(verdict: Verdict, own: Sequence[Finding], told: Told) -> str:
+    if verdict is Verdict.PASS:
+        return ""
+    if not own:
+        return _why_no_test(told)
+    return next(_said(finding) for finding in own if finding.verdict is verdict)
+
+
+def _why_no_test(told: Told) -> str:
+    if told.complete and not told.problems:
+        return "no test of this run decides it"
+    return f"{'the run was interrupted' if told.interrupted else 'the run ended'} before a test of it began"
+
+
+def _said(finding: Finding) -> str:
+    if finding.verdict is Verdict.PASS:
+        return finding.reason
+    return finding.reason or finding.evidence.actual.partition("\n")[0] or "the test gave no reason"
+
+
+def _exit(told: Told, rows: Sequence[RequirementRow], findings: Sequence[Finding]) -> Exit:
+    if told.interrupted:
+        return Exit.INTERRUPTED
+    broken = any(finding.verdict is Verdict.ERROR for finding in findings)
+    if told.finished is None or told.problems or broken:
+        return Exit.ERROR
+    decided = exit_code(
+        {row["id"]: Verdict(row["verdict"]) for row in rows},
+        {row["id"]: row["level"] for row in rows},
+        _chapters(told),
+        strict=bool(told.started["strict"]),
+    )
+    # A run may stop at its first failure and has decided by it; one that stopped for no such reason broke.
+    return decided if told.complete or decided is Exit.FAILED else Exit.ERROR
+
+
+def _chapters(told: Told) -> list[str]:
+    return list(told.selected["chapters"]) if told.selected else []
+
+
+def _profile(told: Told) -> str:
+    asked = str(told.started["profile"])
+    return str(told.target["profile"]) if asked == "auto" and told.target else asked
+
+
+def _target(event: Event) -> TargetRow:
+    return TargetRow(
+        kind=event["kind"],
+        product=event["product"],
+        version=event["version"],
+        build=event["build"],
+        api_version=event["api_version"],
+        url=_public(event["url"]),
+        profile=event["profile"],
+        defects=list(event["defects"]),
+        capabilities=[
+            {"name": one["name"], "present": bool(one["present"]), "detail": one["detail"]}
+            for one in event["capabilities"]
+        ],
+    )
+
+
+def _public(url: str) -> str:
+    """Return `url` without user, password, query and fragment."""
+    parts = urlsplit(url)
+    return urlunsplit((parts.scheme, parts.netloc.rpartition("@")[2], parts.path, "", ""))
+
+
+def _journal(told: Told) -> JournalRow | None:
+    if not told.journals and not told.complete:
+        return None
+    return JournalRow(
+        created=sum(int(entry["created"]) for entry in told.journals),
+        removed=sum(int(entry["removed"]) for entry in told.journals),
+        left=[left for entry in told.journals for left in entry["left"]],
+    )
+
+
+def _test(finding: Finding) -> FindingRow:
+    evidence = finding.evidence
+    return FindingRow(
+        id=finding.id,
+        requirement=list(finding.requirement),
+        verdict=finding.verdict.value,
+        reason=_said(finding),
+        deviations=list(finding.deviations),
+        examples=finding.examples,
+        calls=finding.calls,
+        duration_s=finding.duration_s,
+        receipts=list(finding.receipts),
+        evidence={
+            "expected": list(evidence.expected),
+            "actual": evidence.actual,
+            "steps": list(evidence.steps),
+            "exchange": evidence.exchange,
+            "rerun": evidence.rerun,
+            "traceback": evidence.traceback,
+        },
+    )

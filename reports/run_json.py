@@ -1,0 +1,142 @@
+"""The shape of run.json, from which every report is made; `docs/run.schema.json` says the same to other programs."""
+
+from typing import Any, TypedDict
+
+SCHEMA = "xencbt.run/1"
+
+
+class SuiteRow(TypedDict):
+    """What judged: the version of the suites and the hash of the catalogue."""
+
+    version: str
+    catalogue_hash: str
+
+
+class SelectionRow(TypedDict):
+    """What the user named; `filtered` when anything was, so that only a part of the guide was judged."""
+
+    suites: list[str]
+    requirements: list[str]
+    filtered: bool
+
+
+class CapabilityRow(TypedDict):
+    """What the target says or shows it can do, with what probing saw."""
+
+    name: str
+    present: bool
+    detail: str
+
+
+class TargetRow(TypedDict):
+    """What was judged. `kind` is `emulator` or `host`; `url` carries no user, password or query."""
+
+    kind: str
+    product: str
+    version: str
+    build: str
+    api_version: str
+    url: str
+    profile: str
+    defects: list[str]
+    capabilities: list[CapabilityRow]
+
+
+class SourceRow(TypedDict):
+    """Where a requirement comes from; `url` is empty where there is no page."""
+
+    page: str
+    section: str
+    url: str
+
+
+class RequirementRow(TypedDict):
+    """One requirement: the worst verdict of its tests, and all their counts.
+
+    `reason` is empty only for `pass`. `deviation` names the accepted deviations a pass (or another verdict) needed, as
+    in `D-01, D-02`, and is None where there was none. `deciding` tells whether the level counts for the exit code.
+    """
+
+    id: str
+    level: str
+    deciding: bool
+    chapter: str
+    chapter_title: str
+    statement: str
+    source: SourceRow
+    verdict: str
+    reason: str
+    deviation: str | None
+    counts: dict[str, int]
+    tests: list[str]
+
+
+class EvidenceRow(TypedDict):
+    """What a reader needs to believe and to repeat a verdict."""
+
+    expected: list[str]
+    actual: str
+    steps: list[str]
+    exchange: dict[str, Any] | None
+    rerun: str
+    traceback: str
+
+
+class FindingRow(TypedDict):
+    """One test. `examples` and `calls` count what it tried and how often it called the target."""
+
+    id: str
+    requirement: list[str]
+    verdict: str
+    reason: str
+    deviations: list[str]
+    examples: int
+    calls: int
+    duration_s: float
+    receipts: list[dict[str, Any]]
+    evidence: EvidenceRow
+
+
+class JournalRow(TypedDict):
+    """What the run created on the target, removed again, and could not remove."""
+
+    created: int
+    removed: int
+    left: list[Any]
+
+
+class ProblemRow(TypedDict):
+    """What broke outside any test."""
+
+    verdict: str
+    reason: str
+
+
+class Run(TypedDict):
+    """A judged run.
+
+    `complete` is false for a run that was interrupted or ended early; `duration_s` is None where its end is not known,
+    `target` None where none was reached, `journal` None where a run that ended early left no word of it. `counts` are
+    the verdicts of the requirements, `chapters` the ones that the selection touched.
+    """
+
+    schema: str
+    complete: bool
+    interrupted: bool
+    exit: int
+    started: str
+    duration_s: float | None
+    seed: int
+    speed: str
+    profile: str
+    strict: bool
+    command: str
+    suite: SuiteRow
+    selection: SelectionRow
+    target: TargetRow | None
+    chapters: list[str]
+    counts: dict[str, int]
+    requirements: list[RequirementRow]
+    tests: list[FindingRow]
+    problems: list[ProblemRow]
+    journal: JournalRow | None

@@ -1,0 +1,70 @@
+"""Writes the reports of a run beside its events; run.json first, and whatever happens to the others."""
+
+import json
+import os
+import shutil
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+from xencbt.harness.events import read_events
+from xencbt.reports import allure, junit
+from xencbt.reports.document import build
+from xencbt.reports.run_json import Run
+
+RUN_FILE = "run.json"
+JUNIT_FILE = "junit.xml"
+ALLURE_FOLDER = "allure-results"
+
+
+def write_all(events: Path, folder: Path, *, complain: Callable[[str], None] | None = None) -> Run:
+    """Make run.json from the file `events` and every report from it, in `folder`; return what run.json says.
+
+    Reports that are there already are replaced, so that a run can be reported again from its events. A report that
+    cannot be written is told to `complain` (default: standard error) and costs neither run.json nor another report.
+    Raises UnreadableEvents for events that are none, OSError where run.json itself cannot be written.
+    """
+    run = build(read_events(events))
+    _replace(folder / RUN_FILE, _json(run))
+    reporters: dict[str, Callable[[Run, Path], None]] = {JUNIT_FILE: _write_junit, ALLURE_FOLDER: _write_allure}
+    for name, reporter in reporters.items():
+        try:
+            reporter(run, folder / name)
+        except Exception as error:  # noqa: BLE001  whatever is wrong in a reporter, the run must not be lost with it
+            (complain or _to_stderr)(f"{name} could not be written: {type(error).__name__}: {error}")
+    return run
+
+
+def _write_junit(run: Run, path: Path) -> None:
+    _replace(path, junit.render(run))
+
+
+def _write_allure(run: Run, folder: Path) -> None:
+    files = allure.render(run)
+    making = folder.with_name(f"{folder.name}.tmp")
+    shutil.rmtree(making, ignore_errors=True)
+    making.mkdir()
+    for name, content in files.items():
+        (making / name).write_bytes(content)
+    if folder.exists():
+        shutil.rmtree(folder)
+    making.rename(folder)
+
+
+def _json(run: Run) -> bytes:
+    # A lone surrogate, which JSON can carry and UTF-8 cannot, goes out as the escape it came in as.
+    return (json.dumps(run, ensure_ascii=False, indent=2) + "\n").encode("utf-8", "backslashreplace")
+
+
+def _replace(path: Path, content: bytes) -> None:
+    """Write `path` so that it is at any time the old file or the whole new one."""
+    making = path.with_name(f"{path.name}.tmp")
+    with making.open("wb") as file:
+        file.write(content)
+        file.flush()
+        os.fsync(file.fileno())
+    making.replace(path)
+
+
+def _to_stderr(message: str) -> None:
+    print(f"xencbt: {message}", file=sys.stderr)
