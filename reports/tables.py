@@ -41,7 +41,7 @@ def requirement_table(run: Run, paint: Paint = _PLAIN) -> str:
     """Return one line a requirement (verdict, tests, examples, time), then the reasons of all that did not pass."""
     rows = run["requirements"]
     if not rows:
-        return "no requirement was selected"
+        return "no requirement was judged"
     tests = {test["id"]: test for test in run["tests"]}
     head = ("requirement", "verdict", "tests", "examples", "time")
     cells = [

@@ -6,7 +6,7 @@ from xencbt.harness.verdicts import ORDER, Exit, Verdict
 from xencbt.reports.plain import one_line
 from xencbt.reports.run_json import FindingRow, RequirementRow, Run, TargetRow
 
-ALWAYS_COUNTED = (Verdict.KNOWN, Verdict.UNSUPPORTED, Verdict.NOT_RUN)
+ALWAYS_COUNTED = (Verdict.PASS, Verdict.KNOWN, Verdict.UNSUPPORTED, Verdict.NOT_RUN)
 """What a reader must not overlook in a good run: shown even when none."""
 
 
