@@ -54,9 +54,13 @@ class Refused:
 Alternative = Succeeds | Refused
 
 
+def _rank(alternative: Alternative) -> tuple[bool, bool]:
+    return alternative.deviation is not None, isinstance(alternative, Refused)
+
+
 @dataclass(frozen=True, slots=True)
 class Expectation:
-    """The allowed outcomes of one call: documented ones first, then those that need a deviation.
+    """The allowed outcomes of one call, ranked: success, documented refusals, then those that need a deviation.
 
     A lost answer (`Indeterminate`) satisfies none: it is not known what happened.
     """
@@ -66,7 +70,7 @@ class Expectation:
     def __post_init__(self) -> None:
         if not self.alternatives:
             raise ValueError("an expectation needs at least one alternative")
-        ranked = sorted(dict.fromkeys(self.alternatives), key=lambda one: one.deviation is not None)
+        ranked = sorted(dict.fromkeys(self.alternatives), key=_rank)
         object.__setattr__(self, "alternatives", tuple(ranked))
 
     def __or__(self, other: "Expectation") -> "Expectation":
