@@ -19,7 +19,8 @@ class EventLog:
     """Appends events to a file, each flushed at once, so that a killed run leaves what it knew."""
 
     def __init__(self, path: Path) -> None:
-        self._file: TextIO = path.open("x", encoding="utf-8")
+        # a lone surrogate, which JSON from a target can carry and UTF-8 cannot, is written as the escape it came in as
+        self._file: TextIO = path.open("x", encoding="utf-8", errors="backslashreplace")
 
     def write(self, event: str, /, **fields: object) -> dict[str, Any]:
         """Append one event; `fields` must be plain JSON data. Returns what was written."""

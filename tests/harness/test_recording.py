@@ -62,6 +62,12 @@ def test_events_are_read_back_in_order(tmp_path: Path) -> None:
     assert list(read_events(tmp_path / "e.jsonl")) == [{"event": "a", "n": 1}, {"event": "b", "text": "ä\n"}]
 
 
+def test_text_that_utf8_cannot_carry_does_not_lose_the_run(tmp_path: Path) -> None:
+    with EventLog(tmp_path / "e.jsonl") as log:
+        log.write("a", text="\ud800")
+    assert list(read_events(tmp_path / "e.jsonl")) == [{"event": "a", "text": "\ud800"}]
+
+
 def test_a_line_cut_by_a_crash_is_left_out_but_a_broken_one_is_not(tmp_path: Path) -> None:
     path = tmp_path / "e.jsonl"
     path.write_text('{"event": "a"}\n{"event": "b", "x')
