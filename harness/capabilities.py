@@ -198,10 +198,10 @@ _CONTROLLED = (
 
 
 def _raw_disks(session: Session) -> tuple[Capability, Capability]:
-    """Knock at the export handler without naming a disk: whoever has none answers that the path is unknown."""
+    """Knock at the export handler without credentials: a host that has none says that the path is unknown."""
     shown = handler_answers(session, "/export_raw_vdi")
     if isinstance(shown, Ok) and shown.value != NOT_FOUND:
-        said = f"/export_raw_vdi is served (HTTP {shown.value} without a disk)"
+        said = f"/export_raw_vdi is served (HTTP {shown.value} without credentials)"
         return (
             Capability("raw-export", present=True, detail=said),
             Capability("raw-import", present=True, detail=f"{said}, and hosts serve both or none"),

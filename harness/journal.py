@@ -39,10 +39,14 @@ class State(enum.Enum):
 
 @dataclass(frozen=True, slots=True)
 class Item:
-    """One thing of the run: its class as the XenAPI names it, and what it was made on or from (a uuid)."""
+    """One thing of the run: its class as the XenAPI names it, the call that makes it, and what it is made on or from.
+
+    `how` is the call's name (`create`, `snapshot`, …), `origin` the uuid of the SR, or of the source.
+    """
 
     token: str
     cls: str
+    how: str
     origin: str
     state: State = State.INTENDED
     ref: str = ""
@@ -102,7 +106,7 @@ def summarise(items: Iterable[Item]) -> Summary:
 def _apply(items: dict[str, Item], entry: Mapping[str, str]) -> None:
     kind, token = entry["entry"], entry["token"]
     if kind == State.INTENDED.value:
-        items[token] = Item(token, cls=entry["cls"], origin=entry["origin"])
+        items[token] = Item(token, cls=entry["cls"], how=entry["how"], origin=entry["origin"])
     elif kind == State.CREATED.value:
         items[token] = replace(items[token], state=State.CREATED, ref=entry["ref"], uuid=entry["uuid"])
     else:
@@ -136,10 +140,11 @@ class Journal:
         """Everything this run meant to create, in order of intent."""
         return tuple(self._items.values())
 
-    def intend(self, cls: str, *, origin: str = "") -> str:
+    def intend(self, cls: str, *, how: str = "create", origin: str = "") -> str:
         """Write down that a `cls` will be made on or from `origin` (a uuid), before the call; return its token."""
         token = secrets.token_hex(16)
-        self._write({"entry": State.INTENDED.value, "token": token, "cls": cls, "origin": origin})
+        entry = {"entry": State.INTENDED.value, "token": token, "cls": cls, "how": how, "origin": origin}
+        self._write(entry)
         return token
 
     def created(self, token: str, *, ref: str, uuid: str) -> None:

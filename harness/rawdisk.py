@@ -78,10 +78,10 @@ def export_range(
 
 
 def handler_answers(session: Session, path: str) -> Outcome:
-    """Ask the handler at `path` for nothing in particular: Ok(HTTP status). Names no disk, so it touches none."""
+    """Ask the handler at `path` without naming disk or session, so that it can do nothing: Ok(HTTP status)."""
 
     def transfer(sock: socket.socket, deadline: Deadline) -> Outcome:
-        send(sock, [_head(session, "GET", path)], deadline)
+        send(sock, [f"GET {path} HTTP/1.0\r\nHost: {session.endpoint.netloc}\r\n\r\n".encode()], deadline)
         return Ok(receive(sock, "GET", deadline).status)
 
     started = clock()

@@ -6,9 +6,10 @@ import select
 import socket
 import ssl
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import cast
 
 from xencbt.harness.endpoint import Endpoint
@@ -18,6 +19,7 @@ MAX_ANSWER = 64 * 2**20
 """Bytes of an answer that are read; the bitmap of the largest disk, or a pool's records, stay far below."""
 
 CHUNK = 2**16
+NO_HEADERS: Mapping[str, str] = MappingProxyType({})
 
 
 class NoAnswer(XencbtError):
@@ -91,11 +93,14 @@ class Channel:
         self._tls = endpoint.tls()
         self._sock: socket.socket | None = None
 
-    def post(self, path: str, content_type: str, body: bytes, deadline: Deadline) -> Answer:
+    def post(
+        self, path: str, content_type: str, body: bytes, deadline: Deadline, headers: Mapping[str, str] = NO_HEADERS
+    ) -> Answer:
         """Send one POST and read the whole answer. Raises NoAnswer or one of its kinds."""
+        more = "".join(f"{name}: {value}\r\n" for name, value in headers.items())
         head = (
             f"POST {path} HTTP/1.1\r\nHost: {self._endpoint.netloc}\r\nUser-Agent: xencbt\r\n"
-            f"Content-Type: {content_type}\r\nContent-Length: {len(body)}\r\n\r\n"
+            f"Content-Type: {content_type}\r\nContent-Length: {len(body)}\r\n{more}\r\n"
         )
         with self.exchange("POST", deadline) as sock:
             send(sock, [head.encode("latin-1") + body], deadline)

@@ -24,9 +24,9 @@ def entries(*lines: dict[str, str]) -> list[str]:
     return [json.dumps(line) for line in lines]
 
 
-INTENT = {"entry": "intended", "token": "t1", "cls": "VDI", "origin": "sr-uuid"}
+INTENT = {"entry": "intended", "token": "t1", "cls": "VDI", "how": "create", "origin": "sr-uuid"}
 MADE = {"entry": "created", "token": "t1", "ref": "OpaqueRef:1", "uuid": "u1"}
-SECOND = {"entry": "intended", "token": "t2", "cls": "VM", "origin": ""}
+SECOND = {"entry": "intended", "token": "t2", "cls": "VM", "how": "create", "origin": ""}
 
 
 def test_an_intent_without_an_answer_may_exist() -> None:
