@@ -1,8 +1,306 @@
-"""The pytest plugin: options, marks, and the life of a judged run."""
+"""The pytest plugin: options, marks, and the hooks through which a run is judged.
+
+It sleeps until a collected test carries the mark that `decides` sets. Each process that runs tests (the only one, or an
+xdist worker) has a `Judge`; the process that the user started writes the events, workers ship theirs to it.
+"""
+
+import os
+import shlex
+import sys
+from collections.abc import Generator, Iterator
+from typing import Any
 
 import pytest
 
+from xencbt.fixtures.disks import Disk
+from xencbt.fixtures.lab import Lab
+from xencbt.harness.catalogue import CATALOGUE
+from xencbt.harness.disturbing import Faults
+from xencbt.harness.errors import UsageError, XencbtError
+from xencbt.harness.judge import Judge, suite_identity
+from xencbt.harness.options import OPTIONS
+from xencbt.harness.run import Front, Run
+from xencbt.harness.selection import Candidate, Selection, check_names, id_of, suite_of
+from xencbt.harness.settings import Settings, load
+from xencbt.harness.sinks import EVENTS_FILE, Shipped, Written
+from xencbt.harness.trial import Trial
+from xencbt.harness.verdicts import Exit
+from xencbt.reports.console import summary
+from xencbt.reports.folder import DEFAULT, new_folder
+from xencbt.reports.layout import Paint, colour_wanted
+from xencbt.reports.live import Live
+from xencbt.reports.write import write_all
+from xencbt.suites.index import deciding_tests, suite_names
+
+RUN = pytest.StashKey[Run]()
+JUDGE = pytest.StashKey[Judge]()
+TRIAL = pytest.StashKey[Trial]()
+CLOSING = pytest.StashKey[str]()
+SHIPMENT = "cbt_events"
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Add `--cbt-x` for every option x of a run."""
+    group = parser.getgroup("xencbt", "judging changed block tracking")
+    for option in OPTIONS:
+        if option.kind == "switch":
+            group.addoption(option.pytest_flag, action="store_true", default=False, help=option.help)
+        else:
+            action = "append" if option.kind == "list" else "store"
+            group.addoption(option.pytest_flag, action=action, default=None, metavar=option.metavar, help=option.help)
+
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Register the mark that `decides` sets."""
+    """Read and check what was asked for, before anything is collected."""
     config.addinivalue_line("markers", "decides(*ids): the requirements of the catalogue that the test decides")
+    config.addinivalue_line("markers", "any_target: the test has something to judge on a target without CBT as well")
+    try:
+        settings = _settings(config)
+    except UsageError as error:
+        raise _refused(config, error) from error
+    sink = Shipped() if _is_worker(config) else Written(lambda: new_folder(settings.out or DEFAULT))
+    watch = None
+    if _front(config) is not None:
+        watch = Live(lambda line: print(line, flush=True), _paint()).show
+        config.pluginmanager.register(Silence(), "xencbt-silence")
+    config.stash[RUN] = run = Run(settings, sink, watch)
+    config.pluginmanager.register(Receiver(run), "xencbt-receiver")
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Keep the selected ones among the judged tests; an id that the catalogue does not know is refused."""
+    settings = config.stash[RUN].settings
+    selection = Selection(settings.suites, settings.requirements)
+    kept: list[pytest.Item] = []
+    left: list[pytest.Item] = []
+    for item in items:
+        requirements = _decided_by(item)
+        candidate = Candidate(suite_of(_module(item)), requirements)
+        try:
+            for requirement in requirements:
+                CATALOGUE[requirement]
+        except UsageError as error:
+            raise _refused(config, UsageError(f"{item.nodeid}: {error}")) from error
+        (kept if not requirements or selection.selects(candidate) else left).append(item)
+    if left:
+        config.hook.pytest_deselected(items=left)
+        items[:] = kept
+
+
+def pytest_collection_finish(session: pytest.Session) -> None:
+    """Start or dial the target once it is known that there is something to judge."""
+    config = session.config
+    run = config.stash[RUN]
+    items = [item for item in session.items if _decided_by(item)]
+    if config.option.collectonly or not items:
+        return
+    judge = Judge(run.settings)
+    config.stash[JUDGE] = judge
+    try:
+        judge.open()
+    except UsageError as error:
+        raise _refused(config, error) from error
+    except XencbtError as error:
+        _begin(config, items)
+        run.problem(str(error))
+        session.shouldfail = f"nothing could be judged: {error}"
+        return
+    _begin(config, items)
+    run.emit("target", **judge.describe())
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    """Begin a judged test."""
+    requirements = _decided_by(item)
+    if requirements and isinstance(item, pytest.Function):
+        run = item.config.stash[RUN]
+        item.stash[TRIAL] = trial = Trial(id_of(_module(item), item.name), requirements, item.config.stash[JUDGE])
+        trial.begin(item.obj)
+        run.emit("test_started", id=trial.id, requirement=list(requirements))
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(
+    item: pytest.Item, call: pytest.CallInfo[None]
+) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """Take what a phase did into the test's finding, and tell pytest as much of it as pytest has words for."""
+    report = yield
+    trial = item.stash.get(TRIAL, None)
+    if trial is not None:
+        run = item.config.stash[RUN]
+        trial.phase_ended(call, report)
+        if call.when == "teardown":
+            run.found(trial.finding())
+        if isinstance(run.sink, Shipped):
+            setattr(report, SHIPMENT, run.sink.take())
+    return report
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_configure_node(node: Any) -> None:
+    """Hand every worker the run's seed."""
+    node.workerinput["cbt_seed"] = node.config.stash[RUN].settings.seed
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_testnodedown(node: Any, error: object) -> None:
+    """Take up what a worker told last; one that died leaves its trouble as a problem of the run."""
+    run = node.config.stash[RUN]
+    for event in getattr(node, "workeroutput", {}).get(SHIPMENT, ()):
+        run.take(event)
+    if error:
+        run.problem(f"a worker died: {error}")
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    """Clean up, close the books, write the reports, and decide the exit code."""
+    config = session.config
+    run, front = config.stash.get(RUN, None), _front(config)
+    if run is None or (front is not None and front.usage is not None):
+        return
+    judge = config.stash.get(JUDGE, None)
+    if judge is not None:
+        run.emit("journal", **judge.close().as_json())
+    if isinstance(run.sink, Shipped):
+        config.workeroutput[SHIPMENT] = run.sink.take()  # type: ignore[attr-defined]  # xdist gives it to its workers
+    elif front is not None or run.sink.has("run_started"):
+        session.exitstatus = _close(config, run, run.sink, session.exitstatus)
+
+
+@pytest.fixture
+def lab(request: pytest.FixtureRequest) -> Iterator[Lab]:
+    """Give the test the target to stand on; what the test creates is removed at its end."""
+    trial = request.node.stash.get(TRIAL, None)
+    if trial is None:
+        pytest.fail("the `lab` fixture is for test functions that carry the mark of @decides(…)", pytrace=False)
+    with trial.stage() as stage:
+        if request.node.get_closest_marker("any_target") is None:
+            stage.require("cbt-calls", "cbt-licensed", "sr-cbt")
+        yield stage
+
+
+@pytest.fixture
+def disk(lab: Lab) -> Disk:
+    """Give the test a new `user` disk on the SR of the run."""
+    return lab.create_disk()
+
+
+def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> None:
+    """Show the run's own table and verdict below pytest's."""
+    text = config.stash.get(CLOSING, None)
+    if text is not None:
+        terminalreporter.section("changed block tracking")
+        terminalreporter.write_line(text)
+
+
+@pytest.fixture
+def faults(request: pytest.FixtureRequest, lab: Lab) -> Faults:
+    """Give the test sessions that pass the interceptor, and faults to arm on them."""
+    lab.consent("faults")
+    return Faults(lab, request.config.stash[JUDGE].interceptor, request.node.stash[TRIAL].receipts)
+
+
+class Receiver:
+    """Hears what has no configuration at hand: shipped reports, lost workers, Ctrl-C."""
+
+    def __init__(self, run: Run) -> None:
+        self._run = run
+
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        """Take up what a worker shipped with a report."""
+        for event in getattr(report, SHIPMENT, ()):
+            self._run.take(event)
+        if str(report.when) == "???":  # how xdist reports the test during which a worker died
+            self._run.problem(f"a worker died during {report.nodeid}")
+
+    def pytest_keyboard_interrupt(self, excinfo: pytest.ExceptionInfo[BaseException]) -> None:
+        """Remember Ctrl-C (and SIGTERM): the run is not complete."""
+        if excinfo.errisinstance(KeyboardInterrupt):
+            self._run.interrupted = True
+
+    def pytest_internalerror(self, excrepr: object) -> None:
+        """Remember that pytest itself broke."""
+        self._run.problem(f"pytest broke: {str(excrepr).strip().splitlines()[-1]}")
+
+
+class Silence:
+    """Takes pytest's letters off the terminal where the console of the run speaks."""
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_report_teststatus(self, report: pytest.TestReport) -> tuple[str, str, str]:
+        """Count the test, say nothing."""
+        return report.outcome if report.when == "call" or report.outcome != "passed" else "", "", ""
+
+
+def _begin(config: pytest.Config, items: list[pytest.Item]) -> None:
+    run, front = config.stash[RUN], _front(config)
+    planned = {id_of(_module(item), item.name): _decided_by(item) for item in items}
+    everything = {test for tests in deciding_tests().values() for test in tests}
+    command = shlex.join(["pytest", *config.invocation_params.args]) if front is None else front.command
+    run.begin(
+        suite=suite_identity(),
+        command=command,
+        filtered=not everything <= {test.partition("[")[0] for test in planned},
+    )
+    decided = {requirement for requirements in planned.values() for requirement in requirements}
+    run.select(run.settings.requirements or decided, planned)
+
+
+def _close(config: pytest.Config, run: Run, sink: Written, status: int | pytest.ExitCode) -> int | pytest.ExitCode:
+    if not sink.has("run_started"):
+        _begin(config, [])
+    run.end()
+    folder = sink.close()
+    assert folder is not None
+    document = write_all(folder / EVENTS_FILE, folder)
+    decided, front, text = Exit(document["exit"]), _front(config), summary(document, folder, _paint())
+    if front is None:
+        config.stash[CLOSING] = text
+        passes_for_pytest = status == pytest.ExitCode.OK and decided is not Exit.OK
+        return pytest.ExitCode.TESTS_FAILED if passes_for_pytest else status
+    print(text, flush=True)
+    front.exit, front.folder = decided, folder
+    return int(decided)
+
+
+def _paint() -> Paint:
+    return Paint(colour=colour_wanted(sys.stdout, os.environ))
+
+
+def _settings(config: pytest.Config) -> Settings:
+    given = {option.key: config.getoption(option.pytest_flag) for option in OPTIONS}
+    if _is_worker(config):
+        given["seed"] = config.workerinput["cbt_seed"]  # type: ignore[attr-defined]  # xdist gives it to its workers
+    settings = load(given, environment=os.environ, folder=config.invocation_params.dir)
+    for requirement in settings.requirements:
+        CATALOGUE[requirement]
+    check_names(settings.suites, suite_names(), "suite")
+    if not settings.emulated_here and config.getoption("numprocesses", None):
+        raise UsageError("-n needs a target for each worker; --target URL is one target: judge it without -n")
+    return settings
+
+
+def _refused(config: pytest.Config, error: UsageError) -> pytest.UsageError:
+    front = _front(config)
+    if front is not None:
+        front.usage = str(error)
+    return pytest.UsageError(str(error))
+
+
+def _front(config: pytest.Config) -> Front | None:
+    return next((plugin for plugin in config.pluginmanager.get_plugins() if isinstance(plugin, Front)), None)
+
+
+def _is_worker(config: pytest.Config) -> bool:
+    return hasattr(config, "workerinput")
+
+
+def _decided_by(item: pytest.Item) -> tuple[str, ...]:
+    return tuple(requirement for mark in item.iter_markers("decides") for requirement in mark.args)
+
+
+def _module(item: pytest.Item) -> str:
+    return item.module.__name__ if isinstance(item, pytest.Function) else item.nodeid.partition("::")[0]

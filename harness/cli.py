@@ -1,0 +1,134 @@
+"""The command `xencbt`: a thin front of the pytest plugin, the emulator and the catalogue."""
+
+import argparse
+import json
+import os
+import shlex
+import signal
+import sys
+from collections.abc import Callable, Sequence
+from dataclasses import asdict
+from importlib.metadata import version
+from pathlib import Path
+from types import FrameType
+
+import pytest
+
+import xencbt.suites
+from xencbt.fixtures.emulator.program import main as emulator_main
+from xencbt.harness.catalogue import CATALOGUE
+from xencbt.harness.options import OPTIONS
+from xencbt.harness.run import Front
+from xencbt.harness.verdicts import Exit
+from xencbt.suites.index import deciding_tests
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command line `argv` (default: the process's own) and return its exit code."""
+    words = list(sys.argv[1:] if argv is None else argv)
+    if words[:1] == ["emulator"]:
+        return emulator_main(words[1:])
+    arguments, for_pytest = _split(words)
+    parser = _parser()
+    try:
+        chosen = parser.parse_args(arguments)
+    except SystemExit as stop:
+        return Exit.OK if not stop.code else Exit.USAGE
+    if for_pytest and chosen.command != "run":
+        parser.print_usage(sys.stderr)
+        print("xencbt: only `run` takes arguments after --", file=sys.stderr)
+        return Exit.USAGE
+    command: Callable[[argparse.Namespace, list[str]], int] = chosen.call
+    return command(chosen, for_pytest)
+
+
+def _split(words: list[str]) -> tuple[list[str], list[str]]:
+    if "--" not in words:
+        return words, []
+    at = words.index("--")
+    return words[:at], words[at + 1 :]
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="xencbt", description="Judges changed block tracking on a XenServer host, or on an emulated one."
+    )
+    parser.add_argument("--version", action="version", version=f"xencbt {version('xencbt')}")
+    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
+    run = commands.add_parser("run", help="judge a target", epilog="Arguments after -- are handed to pytest.")
+    for option in OPTIONS:
+        if option.kind == "switch":
+            run.add_argument(option.flag, action="store_true", help=option.help)
+        else:
+            action = "append" if option.kind == "list" else "store"
+            run.add_argument(
+                option.flag,
+                action=action,
+                metavar=option.metavar or None,
+                choices=option.choices or None,
+                help=option.help,
+            )
+    run.add_argument(
+        "-n", dest="workers", metavar="N", help="judge with N workers, each with an emulated host of its own"
+    )
+    run.set_defaults(call=_run)
+    listing = commands.add_parser("requirements", help="list the catalogue and which test decides what")
+    listing.add_argument("--json", action="store_true", help="as JSON")
+    listing.set_defaults(call=_requirements)
+    commands.add_parser("emulator", help="run an emulated host until stopped", add_help=False)
+    return parser
+
+
+def _run(chosen: argparse.Namespace, for_pytest: list[str]) -> int:
+    front = Front(command=shlex.join(["xencbt", *sys.argv[1:]]))
+    arguments = ["-c", os.devnull, "--rootdir", xencbt.suites.__path__[0], "-p", "no:cacheprovider"]
+    arguments += ["-q", "--no-header", "--no-summary", "--tb=no", "--strict-markers", *_plugin_arguments(chosen)]
+    if chosen.workers is not None:
+        arguments += ["-n", chosen.workers]
+    if not any(_names_a_place(word) for word in for_pytest):
+        arguments += ["--pyargs", xencbt.suites.__name__]
+    signal.signal(signal.SIGTERM, _interrupt)
+    code = pytest.main([*arguments, *for_pytest], plugins=[front])
+    if front.usage is not None:
+        print(f"xencbt: {front.usage}", file=sys.stderr)
+        return Exit.USAGE
+    if front.exit is not None:
+        return front.exit
+    # pytest stopped before the run could be decided: its own words are on the terminal
+    return Exit.USAGE if code == pytest.ExitCode.USAGE_ERROR else Exit.ERROR
+
+
+def _plugin_arguments(chosen: argparse.Namespace) -> list[str]:
+    words: list[str] = []
+    for option in OPTIONS:
+        value = getattr(chosen, option.key)
+        if option.kind == "switch":
+            words += [option.pytest_flag] if value else []
+        elif option.kind == "list":
+            words += [f"{option.pytest_flag}={each}" for each in value or ()]
+        elif value is not None:
+            words.append(f"{option.pytest_flag}={value}")
+    return words
+
+
+def _names_a_place(word: str) -> bool:
+    """Tell whether a pytest argument names tests: a path, a node id, or a package after --pyargs."""
+    return word == "--pyargs" or (not word.startswith("-") and Path(word.partition("::")[0]).exists())
+
+
+def _interrupt(signum: int, frame: FrameType | None) -> None:  # noqa: ARG001  the signature of a signal handler
+    """Make SIGTERM end a run as Ctrl-C does: what was created is removed, and run.json says it is not complete."""
+    raise KeyboardInterrupt
+
+
+def _requirements(chosen: argparse.Namespace, _: list[str]) -> int:
+    tests = deciding_tests()
+    rows = [asdict(requirement) | {"tests": list(tests.get(requirement.id, ()))} for requirement in CATALOGUE]
+    if chosen.json:
+        print(json.dumps(rows, indent=2, ensure_ascii=False))
+        return Exit.OK
+    for row in rows:
+        covered = f"{len(row['tests'])} tests" if row["tests"] else "no test yet"
+        print(f"{row['id']:<12} {row['level']}  {covered:<12} {row['statement']}")
+    print(f"{len(rows)} requirements, {sum(bool(row['tests']) for row in rows)} with tests")
+    return Exit.OK

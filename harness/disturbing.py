@@ -1,0 +1,37 @@
+"""Faults for a test: a session through the interceptor, plans armed on it, and their receipts kept for the finding."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from xencbt.fixtures.lab import Lab
+from xencbt.harness.endpoint import Endpoint
+from xencbt.harness.faults import Plan, Planned, Receipt
+from xencbt.harness.session import Session
+from xencbt.proxies.interceptor import Interceptor
+
+
+class Faults:
+    """What the `faults` fixture gives a test. Judging the host is the test's business, proving the fault is ours."""
+
+    def __init__(self, lab: Lab, interceptor: Interceptor, receipts: list[Receipt]) -> None:
+        self._lab = lab
+        self._interceptor = interceptor
+        self._receipts = receipts
+
+    def session(self, *, deadline_s: float | None = None) -> Session:
+        """Open a session whose calls pass the interceptor; closed at the end of the test."""
+        return self._lab.open_session(via=Endpoint.parse(self._interceptor.url), deadline_s=deadline_s)
+
+    @contextmanager
+    def armed(self, session: Session, *planned: Planned) -> Iterator[None]:
+        """Let `planned` faults strike the calls of `session` (from `session()`) inside the `with`.
+
+        Afterwards they are healed and their receipts belong to the finding. Raises NotExercised when the body ended
+        well although one of them did not fire: then nothing was shown.
+        """
+        with self._interceptor.arm(Plan.of(*planned), session.ref) as armed:
+            try:
+                yield
+            finally:
+                self._receipts.extend(armed.receipts)
+        armed.require_fired()

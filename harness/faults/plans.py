@@ -1,0 +1,148 @@
+"""What is to go wrong, and at which call: a plan is a list of planned faults, validated when it is made."""
+
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from fnmatch import fnmatchcase
+from typing import Any, Self, cast
+
+from xencbt.harness.errors import UsageError
+from xencbt.harness.faults.calls import ASYNC_PREFIXES, Call
+from xencbt.harness.faults.kinds import KINDS, Fault, FaultError, build, kind_of, parameters_of
+
+_PATTERN = re.compile(r"\*|[\w*?]+\.[\w*?]+", re.ASCII)
+_KEYS = ("fault", "method", "nth", "times", "parameters")
+
+
+class PlanError(UsageError):
+    """A plan cannot mean anything. `field` names the place (`faults[0].nth`), `problem` says what is wrong there."""
+
+    def __init__(self, field: str, problem: str) -> None:
+        super().__init__(f"{field}: {problem}")
+        self.field = field
+        self.problem = problem
+
+
+@dataclass(frozen=True, slots=True)
+class Planned:
+    """One fault and the calls it hits: of those whose method matches `method` the `nth` (from 1), and `times` in a row.
+
+    `method` is a plain method name or a shell-style pattern (`VDI.*`); the `Async.X.y` and `X_y` forms of a method
+    match as well. Raises PlanError naming the field.
+
+    >>> Planned(AnswerLost(), "VDI.enable_cbt")
+    """
+
+    fault: Fault
+    method: str
+    nth: int = 1
+    times: int = 1
+
+    def __post_init__(self) -> None:
+        try:
+            kind_of(self.fault)
+        except FaultError as error:
+            raise PlanError(error.field, error.problem) from error
+        _check_pattern(self.method)
+        _check_count("nth", self.nth)
+        _check_count("times", self.times)
+
+    def matches(self, call: Call) -> bool:
+        """Tell whether the fault's pattern means this call, in whatever form it was spelled."""
+        return fnmatchcase(call.method, self.method)
+
+    def as_json(self) -> dict[str, Any]:
+        """Return plain JSON data that `Plan.from_mapping` reads back."""
+        return {
+            "fault": self.fault.name,
+            "parameters": parameters_of(self.fault),
+            "method": self.method,
+            "nth": self.nth,
+            "times": self.times,
+        }
+
+    def __str__(self) -> str:
+        which = f"call {self.nth}" if self.times == 1 else f"calls {self.nth} to {self.nth + self.times - 1}"
+        return f"{self.fault.name} at {which} of {self.method}"
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """A list of planned faults. A call takes at most one: the first of the list that is due.
+
+    >>> Plan.of(Planned(AnswerLost(), "VDI.enable_cbt"), Planned(Duplicate(), "VDI.*", nth=3))
+    """
+
+    faults: tuple[Planned, ...] = ()
+
+    @classmethod
+    def of(cls, *faults: Planned) -> Self:
+        """Make a plan of `faults`, in this order."""
+        return cls(faults)
+
+    @classmethod
+    def from_mapping(cls, data: Mapping[str, object]) -> Self:
+        """Read a plan from plain data, for example from parsed TOML.
+
+        `{"faults": [{"fault": NAME, "method": PATTERN, "nth": 1, "times": 1, "parameters": {…}}]}`; only `fault` and
+        `method` are needed. Raises PlanError naming the field; an empty list is refused, it would disturb nothing.
+        """
+        for key in data:
+            if key != "faults":
+                raise PlanError(key, "unknown field; a plan has only `faults`")
+        entries = data.get("faults")
+        if not isinstance(entries, Sequence) or isinstance(entries, str | bytes):
+            raise PlanError("faults", "must be a list of faults")
+        if not entries:
+            raise PlanError("faults", "is empty; a plan that disturbs nothing proves nothing")
+        return cls(tuple(_read(entry, f"faults[{index}]") for index, entry in enumerate(entries)))
+
+    def as_json(self) -> dict[str, Any]:
+        """Return plain JSON data that `from_mapping` reads back."""
+        return {"faults": [each.as_json() for each in self.faults]}
+
+    def __iter__(self) -> Iterator[Planned]:
+        return iter(self.faults)
+
+    def __len__(self) -> int:
+        return len(self.faults)
+
+
+def _read(entry: object, place: str) -> Planned:
+    if not isinstance(entry, Mapping):
+        raise PlanError(place, f"must be a table, not {type(entry).__name__}")
+    for key in entry:
+        if key not in _KEYS:
+            raise PlanError(f"{place}.{key}", f"unknown field; known are {', '.join(_KEYS)}")
+    for key in ("fault", "method"):
+        if key not in entry:
+            raise PlanError(f"{place}.{key}", "is missing")
+    kind = KINDS.get(entry["fault"]) if isinstance(entry["fault"], str) else None
+    if kind is None:
+        raise PlanError(f"{place}.fault", f"no such fault: {entry['fault']!r}; known are {', '.join(KINDS)}")
+    parameters = entry.get("parameters", {})
+    if not isinstance(parameters, Mapping):
+        raise PlanError(f"{place}.parameters", f"must be a table, not {type(parameters).__name__}")
+    try:
+        fault = build(kind.fault, parameters)
+    except FaultError as error:
+        raise PlanError(f"{place}.parameters.{error.field}", error.problem) from error
+    try:
+        # the fields' types are checked by Planned itself, so that the Python form gets the same errors
+        return Planned(
+            fault, cast("str", entry["method"]), cast("int", entry.get("nth", 1)), cast("int", entry.get("times", 1))
+        )
+    except PlanError as error:
+        raise PlanError(f"{place}.{error.field}", error.problem) from error
+
+
+def _check_pattern(method: object) -> None:
+    if not isinstance(method, str) or not _PATTERN.fullmatch(method.replace("Async.", "")):
+        raise PlanError("method", f"must be a method name like VDI.enable_cbt or a pattern like VDI.*, not {method!r}")
+    if method.startswith(ASYNC_PREFIXES):
+        raise PlanError("method", f"write {method.partition('.')[2]}: it matches the asynchronous form as well")
+
+
+def _check_count(field: str, value: object) -> None:
+    if type(value) is not int or value < 1:
+        raise PlanError(field, f"must be a whole number from 1, not {value!r}")

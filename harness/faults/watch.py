@@ -1,0 +1,114 @@
+"""Which call a planned fault hits: an armed plan counts the calls of its scope, hands out strikes, keeps receipts."""
+
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+
+from xencbt.harness.faults.calls import Call
+from xencbt.harness.faults.plans import Plan, Planned
+from xencbt.harness.faults.receipts import Firing, Receipt
+from xencbt.harness.outcome import Outcome
+
+
+def now() -> datetime:
+    """Return the time of day, UTC, as receipts note it."""
+    return datetime.now(UTC)
+
+
+@dataclass(frozen=True, slots=True)
+class Strike:
+    """A fault that is due at one call. Whoever carries it out says `begin`, and in any case `end` afterwards."""
+
+    watch: "Watch"
+    index: int
+    planned: Planned
+    call: Call
+    number: int
+
+    def begin(self) -> bool:
+        """Ask leave to strike; False when the plan was healed meanwhile. Every True needs one `end`."""
+        return self.watch.begin()
+
+    def end(self, *, fired: bool, answer: Outcome | None = None, note: str = "") -> None:
+        """Note that the fault struck (with what it saw), or why it could not."""
+        self.watch.end(self, fired=fired, answer=answer, note=note)
+
+
+class Watch:
+    """An armed plan: pure bookkeeping, no I/O; may be used from several threads.
+
+    `session` limits it to the calls of one session (a reference), so that parallel tests do not see each other's
+    faults; None means every call.
+    """
+
+    def __init__(self, plan: Plan, session: str | None, clock: Callable[[], datetime] = now) -> None:
+        self._session = session
+        self._clock = clock
+        self._state = threading.Condition()
+        self._calls = 0
+        self._striking = 0
+        self._healed = False
+        armed = clock()
+        self._receipts = [Receipt(planned, armed) for planned in plan]
+
+    @property
+    def receipts(self) -> tuple[Receipt, ...]:
+        """One receipt per planned fault, in the order of the plan, as things stand now."""
+        with self._state:
+            return tuple(self._receipts)
+
+    def notice(self, call: Call) -> Strike | None:
+        """Count `call` if it is of this scope, and return the fault that is due at it, if any.
+
+        Where two are due the first of the plan gets the call, and the other's receipt says so.
+        """
+        with self._state:
+            if self._healed or (self._session is not None and call.session != self._session):
+                return None
+            self._calls += 1
+            due: Strike | None = None
+            for index, receipt in enumerate(self._receipts):
+                planned = receipt.planned
+                if not planned.matches(call):
+                    continue
+                matched = receipt.matched + 1
+                note = receipt.note
+                if planned.nth <= matched < planned.nth + planned.times:
+                    if due is None:
+                        due = Strike(self, index, planned, call, self._calls)
+                    else:
+                        note = f"its call was taken by {due.planned}"
+                self._receipts[index] = replace(receipt, matched=matched, note=note)
+            return due
+
+    def begin(self) -> bool:
+        """See `Strike.begin`."""
+        with self._state:
+            if self._healed:
+                return False
+            self._striking += 1
+            return True
+
+    def end(self, strike: Strike, *, fired: bool, answer: Outcome | None, note: str) -> None:
+        """See `Strike.end`."""
+        with self._state:
+            self._striking -= 1
+            receipt = self._receipts[strike.index]
+            if fired:
+                firing = Firing(self._clock(), strike.number, strike.call.spelled, answer)
+                receipt = replace(receipt, firings=(*receipt.firings, firing))
+            self._receipts[strike.index] = replace(receipt, note=note or receipt.note)
+            self._state.notify_all()
+
+    def heal(self, timeout_s: float) -> bool:
+        """Stop striking, and wait for strikes under way; False when one still is after `timeout_s` seconds."""
+        with self._state:
+            self._healed = True
+            settled = self._state.wait_for(lambda: self._striking == 0, timeout_s)
+            if settled:
+                healed = self._clock()
+                self._receipts = [
+                    receipt if receipt.healed else replace(receipt, healed=healed) for receipt in self._receipts
+                ]
+            return settled

@@ -1,0 +1,134 @@
+"""What a process judges with, from the first judged test to the last: target, bench and, once needed, interceptor."""
+
+import getpass
+import secrets
+import shlex
+import sys
+from contextlib import ExitStack
+from functools import cached_property
+from importlib.metadata import version
+from typing import Any
+
+import hypothesis
+
+from xencbt.fixtures.bench import Bench
+from xencbt.fixtures.lab import Lab
+from xencbt.fixtures.targets import Target, dial, start_emulator
+from xencbt.harness import searching
+from xencbt.harness.catalogue import catalogue_hash
+from xencbt.harness.errors import HarnessError, UsageError
+from xencbt.harness.exchange import Recorder
+from xencbt.harness.journal import Summary
+from xencbt.harness.masking import Secrets
+from xencbt.harness.settings import Settings
+from xencbt.proxies.interceptor import Interceptor
+
+
+def suite_identity() -> dict[str, str]:
+    """Return what tells one suite from another: its version and the hash of its catalogue."""
+    return {"version": version("xencbt"), "catalogue_hash": catalogue_hash()}
+
+
+class Judge:
+    """Opens the target lazily and closes everything in reverse; one per process."""
+
+    def __init__(self, settings: Settings) -> None:
+        self.settings = settings
+        self.recorder = Recorder(Secrets())
+        self._open = ExitStack()
+        self._bench: Bench | None = None
+
+    def open(self) -> None:
+        """Start or dial the target, log in and probe.
+
+        Raises UsageError (no such SR, no password), TargetUnreachable or HarnessError.
+        """
+        settings = self.settings
+        try:
+            self._bench = Bench.open(
+                self._target(),
+                seed=settings.seed,
+                run_id=secrets.token_hex(8),
+                environment=settings.environment,
+                sr=settings.sr,
+                profile=settings.profile,
+                journal_dir=settings.journal_dir,
+                recorder=self.recorder,
+            )
+        except BaseException:
+            self._open.close()
+            raise
+
+    def _target(self) -> Target:
+        settings = self.settings
+        if settings.emulated_here:
+            profile = "documented" if settings.profile == "documented" else "xapi"
+            return self._open.enter_context(start_emulator(profile=profile, user=settings.user))
+        password = settings.password or _asked_password(settings)
+        return dial(settings.target, settings.user, password, ca=settings.ca, control_token=settings.control_token)
+
+    @property
+    def bench(self) -> Bench:
+        """The bench; raises HarnessError while nothing is open."""
+        if self._bench is None:
+            raise HarnessError("there is no target: the run could not be opened")
+        return self._bench
+
+    @property
+    def secrets(self) -> Secrets:
+        """What must never be written."""
+        return self.recorder.secrets
+
+    @cached_property
+    def search(self) -> hypothesis.settings:
+        """How much hypothesis searches; it shrinks only where calls cost nothing but time on an emulated host."""
+        return searching.profile(self.settings.speed, shrink=self.bench.target.kind == "emulator")
+
+    @cached_property
+    def interceptor(self) -> Interceptor:
+        """The interceptor in front of the target, started when first asked for; raises InterceptorError."""
+        target = self.bench.target
+        return self._open.enter_context(Interceptor(target.url, target.certificate))
+
+    def lab(self, test_id: str) -> Lab:
+        """Return the lab of one test."""
+        return Lab(self.bench, test_id)
+
+    def describe(self) -> dict[str, Any]:
+        """Return the fields of the `target` event: what is judged, and what it can do."""
+        bench = self.bench
+        return {
+            "kind": bench.target.kind,
+            "product": bench.product.product,
+            "version": bench.product.version,
+            "build": bench.product.build,
+            "api_version": bench.product.api_version,
+            "url": bench.target.endpoint.url,
+            "profile": bench.profile.name,
+            "defects": list(bench.target.defects),
+            "capabilities": bench.capabilities.as_json(),
+        }
+
+    def rerun(self, requirement: str, test_id: str) -> str:
+        """Return the command line that runs one test again with the same draws; it holds no secret."""
+        settings = self.settings
+        words = ["xencbt", "run", "--seed", str(settings.seed), "--requirement", requirement]
+        words += ["--profile", self.bench.profile.name]
+        if settings.speed != "quick":
+            words += ["--speed", settings.speed]
+        if not settings.emulated_here:
+            words += ["--target", settings.target, "--user", settings.user, "--sr", str(settings.sr)]
+            words += ["--ca", str(settings.ca)] if settings.ca else []
+        words += ["--", "-k", test_id.partition("::")[2].partition("[")[0]]
+        return shlex.join(words)
+
+    def close(self) -> Summary:
+        """Remove what was created and is left, and end everything that was started."""
+        with self._open:
+            return self._bench.close() if self._bench is not None else Summary(created=0, removed=0)
+
+
+def _asked_password(settings: Settings) -> str:
+    if not sys.stdin.isatty():
+        raise UsageError("no password: set XENCBT_PASSWORD, or name a file with --password-file")
+    return getpass.getpass(f"Password of {settings.user} at {settings.target}: ")

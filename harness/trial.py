@@ -1,0 +1,115 @@
+"""One judged test from its first phase to its finding: what pytest saw, and what the lab counted."""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import pytest
+
+from xencbt.fixtures.lab import Lab
+from xencbt.harness import searching
+from xencbt.harness.classify import Classified, Phase
+from xencbt.harness.faults import Receipt
+from xencbt.harness.findings import Evidence, Finding
+from xencbt.harness.gathering import Gathering
+from xencbt.harness.judge import Judge
+from xencbt.harness.verdicts import Verdict
+
+KEPT_TRACEBACK = 8000
+"""Characters of a traceback that evidence keeps, from its end."""
+
+KEPT_RECEIPTS = 20
+"""Receipts that a finding keeps: the latest that did not fire, or the latest of all when all fired."""
+
+SKIPPED_FOR_PYTEST = frozenset({Verdict.UNSUPPORTED, Verdict.NOT_RUN})
+"""Verdicts for which pytest's word is `skipped`; every other one but `pass` fails the test for pytest as well."""
+
+
+class Trial:
+    """A judged test while it runs."""
+
+    def __init__(self, test_id: str, requirements: tuple[str, ...], judge: Judge) -> None:
+        self.id = test_id
+        self._judge = judge
+        self._gathering = Gathering(requirements)
+        self._lab: Lab | None = None
+        self._traceback = ""
+        self.receipts: list[Receipt] = []
+
+    def begin(self, test: Callable[..., Any]) -> None:
+        """Give a property its seed and its search, and start counting calls."""
+        self._gathering.property_based = searching.is_property(test)
+        if self._gathering.property_based:
+            searching.prepare(test, self._judge.settings.seed, self.id, self._judge.search)
+        self._judge.recorder.begin_test()
+
+    @contextmanager
+    def stage(self) -> Iterator[Lab]:
+        """Lend the test a lab, and clean up after it."""
+        with self._judge.lab(self.id) as lab:
+            self._lab = lab
+            yield lab
+
+    def phase_ended(self, call: pytest.CallInfo[None], report: pytest.TestReport) -> None:
+        """Take what a phase did; a pass that was not earned, or a verdict pytest has no word for, changes `report`."""
+        phase = Phase(call.when)
+        if call.excinfo is not None:
+            self._traceback = str(report.longrepr)[-KEPT_TRACEBACK:]
+            classified: Classified | None = self._gathering.raised(phase, call.excinfo.value)
+        elif phase is Phase.CALL:
+            classified = self._body_returned()
+        else:
+            return
+        if classified is None:
+            return
+        if classified.verdict in SKIPPED_FOR_PYTEST:
+            path, line, _ = report.location
+            report.outcome, report.longrepr = (
+                "skipped",
+                (path, line or 0, f"{classified.verdict.value}: {classified.reason}"),
+            )
+        elif call.excinfo is None or report.outcome == "skipped":
+            report.outcome, report.longrepr = "failed", f"{classified.verdict.value}: {classified.reason}"
+
+    def _body_returned(self) -> Classified | None:
+        return self._gathering.returned(
+            calls=self._judge.recorder.calls,
+            examples=self._lab.examples if self._lab is not None else 0,
+            unfired=sum(not receipt.fired for receipt in self.receipts),
+        )
+
+    def finding(self) -> Finding:
+        """Return what the test found."""
+        decided = self._gathering.verdict()
+        lab = self._lab
+        return Finding(
+            id=self.id,
+            requirement=self._gathering.requirements,
+            verdict=decided.verdict,
+            reason=self._mask(decided.reason),
+            deviations=tuple(sorted(lab.deviations)) if lab is not None else (),
+            examples=lab.examples if lab is not None else 0,
+            calls=self._judge.recorder.calls,
+            duration_s=round(self._gathering.duration_s, 3),
+            receipts=tuple(receipt.as_json() for receipt in self._kept_receipts()),
+            evidence=Evidence() if decided.verdict is Verdict.PASS else self._evidence(decided),
+        )
+
+    def _kept_receipts(self) -> list[Receipt]:
+        unfired = [receipt for receipt in self.receipts if not receipt.fired]
+        return (unfired or self.receipts)[-KEPT_RECEIPTS:]
+
+    def _evidence(self, decided: Classified) -> Evidence:
+        kept = self._judge.recorder.kept
+        requirement = self._gathering.requirements[0]
+        return Evidence(
+            expected=tuple(self._mask(each) for each in decided.expected),
+            actual=self._mask(decided.actual),
+            steps=tuple(f"{exchange.step} → {exchange.outcome}" for exchange in kept),
+            exchange=kept[-1].as_json() if kept else None,
+            rerun=self._judge.rerun(requirement, self.id),
+            traceback=self._mask(self._traceback),
+        )
+
+    def _mask(self, text: str) -> str:
+        return self._judge.secrets.mask(text)
