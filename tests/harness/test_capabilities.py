@@ -1,0 +1,145 @@
+"""What probing concludes from what a host says."""
+
+from typing import Any
+
+import pytest
+
+from tests.fixtures.fake_host import FakeSession
+from xencbt.harness.capabilities import CBT_CALLS, SR_KINDS, Capabilities, Product, Repository, find_repository, probe
+from xencbt.harness.errors import UsageError
+from xencbt.harness.outcome import Failed, Ok, Outcome
+
+POOL = {"uuid": "pool", "master": "host", "restrictions": {"restrict_cbt": "false"}}
+MODERN: dict[object, Outcome] = {
+    "system.listMethods": Ok([*CBT_CALLS, "VDI.create"]),
+    "pool.get_all_records": Ok({"ref": POOL}),
+    "host.get_license_params": Ok({}),
+    "host.get_enabled": Ok(value=True),
+    "session.get_record": Ok({"is_local_superuser": True, "rbac_permissions": []}),
+}
+FEATURES = {"VDI_CONFIG_CBT": 1, "VDI_RESET_ON_BOOT": 2}
+
+
+class Probed(FakeSession):
+    """A fake host that can be probed: its raw disk handlers have no wire to answer on."""
+
+    ref = "session"
+    user = "root"
+
+
+def product(api_version: str = "2.21") -> Product:
+    return Product("XenServer", "8.4.0", "1", api_version, "pool", {}, "host")
+
+
+def probed(
+    monkeypatch: pytest.MonkeyPatch,
+    answers: dict[object, Outcome] | None = None,
+    *,
+    features: dict[str, int] | None = None,
+    api_version: str = "2.21",
+    handler: Outcome = Ok(401),  # noqa: B008  a frozen value
+    controlled: bool = False,
+) -> Capabilities:
+    monkeypatch.setattr("xencbt.harness.capabilities.handler_answers", lambda *_: handler)
+    session = Probed(MODERN | (answers or {}))
+    main = Repository("main", "ref", "uuid", "lvm", FEATURES if features is None else features, frozenset())
+    found = probe(session, product(api_version), main, {"file": "u1"}, controlled=controlled)
+    reads = ("get_", "system.")
+    assert all(any(word in str(call[0]) for word in reads) for call in session.made)
+    return found
+
+
+def lacking(capabilities: Capabilities) -> set[str]:
+    return {name for name, capability in capabilities.items() if not capability.present and not name.startswith("sr:")}
+
+
+def test_a_modern_host_lacks_only_what_is_no_part_of_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    control = {"control", "guest-write", "licence", "sr-state", "crash", "call-counts", "roles"}
+    assert lacking(probed(monkeypatch)) == control | {"xe"}
+    assert lacking(probed(monkeypatch, controlled=True)) == {"xe"}
+
+
+def test_every_capability_says_why(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert all(capability.detail for capability in probed(monkeypatch).values())
+    assert probed(monkeypatch)["xe"].detail == "no xe access yet"
+
+
+def test_each_kind_of_sr_is_known_or_not(monkeypatch: pytest.MonkeyPatch) -> None:
+    found = probed(monkeypatch)
+    assert [kind for kind in SR_KINDS if found[f"sr:{kind}"].present] == ["file"]
+    assert "no SR of kind 'iso'" in found["sr:iso"].detail
+
+
+@pytest.mark.parametrize(
+    ("answers", "changes", "name", "why"),
+    [
+        ({"system.listMethods": Ok(["VDI.create"])}, {}, "cbt-calls", "does not list VDI.enable_cbt"),
+        (
+            {"system.listMethods": Failed("MESSAGE_METHOD_UNKNOWN", ("system.listMethods",))},
+            {"api_version": "2.7"},
+            "cbt-calls",
+            "came with 2.8",
+        ),
+        (
+            {"pool.get_all_records": Ok({"ref": POOL | {"restrictions": {"restrict_cbt": "true"}}})},
+            {},
+            "cbt-licensed",
+            "pool.restrictions has restrict_cbt",
+        ),
+        (
+            {"host.get_license_params": Ok({"restrict_cbt": "true"})},
+            {},
+            "cbt-licensed",
+            "host.license_params has restrict_cbt",
+        ),
+        ({}, {"features": {"VDI_RESET_ON_BOOT": 2}}, "sr-cbt", "no VDI_CONFIG_CBT"),
+        (
+            {},
+            {"features": {"VDI_CONFIG_CBT": 1, "VDI_RESET_ON_BOOT": 1}},
+            "reset-on-boot",
+            "VDI_RESET_ON_BOOT 1, not 2",
+        ),
+        ({}, {"handler": Ok(404)}, "raw-export", "HTTP 404"),
+        ({}, {"handler": Ok(404)}, "raw-import", "HTTP 404"),
+        ({"host.get_enabled": Ok(value=False)}, {}, "vm-power", "disabled"),
+        (
+            {"session.get_record": Ok({"is_local_superuser": False, "rbac_permissions": []})},
+            {},
+            "toolstack-restart",
+            "may not",
+        ),
+    ],
+)
+def test_what_is_absent_is_absent_for_a_reason(
+    monkeypatch: pytest.MonkeyPatch, answers: dict[object, Outcome], changes: dict[str, Any], name: str, why: str
+) -> None:
+    capability = probed(monkeypatch, answers, **changes)[name]
+    assert not capability.present
+    assert why in capability.detail
+
+
+def test_a_host_that_lists_no_methods_is_judged_by_its_api_version(monkeypatch: pytest.MonkeyPatch) -> None:
+    unlisted: dict[object, Outcome] = {"system.listMethods": Failed("MESSAGE_METHOD_UNKNOWN")}
+    assert probed(monkeypatch, unlisted, api_version="2.10")["cbt-calls"].present
+
+
+def test_an_sr_is_found_with_its_drivers_features() -> None:
+    session = FakeSession(
+        {
+            "SR.get_by_uuid": Ok("ref"),
+            "SR.get_record": Ok({"type": "lvm", "allowed_operations": ["vdi_enable_cbt"]}),
+            "SM.get_all_records": Ok(
+                {
+                    "a": {"type": "iso", "features": {}},
+                    "b": {"type": "lvm", "features": {"VDI_CONFIG_CBT": "1"}},
+                }
+            ),
+        }
+    )
+    expected = Repository("main", "ref", "uuid", "lvm", {"VDI_CONFIG_CBT": 1}, frozenset({"vdi_enable_cbt"}))
+    assert find_repository(session, "main", "uuid") == expected
+
+
+def test_an_unknown_sr_is_a_usage_error() -> None:
+    with pytest.raises(UsageError, match="has no SR nowhere"):
+        find_repository(FakeSession({"SR.get_by_uuid": Failed("UUID_INVALID", ("SR", "nowhere"))}), "main", "nowhere")
