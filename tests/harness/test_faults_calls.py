@@ -1,0 +1,89 @@
+"""Reading which method a request calls, from bodies that may be anything."""
+
+import xmlrpc.client
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from xencbt.harness.faults import Call, canonical, read_call
+
+
+@pytest.mark.parametrize(
+    ("spelled", "plain"),
+    [
+        ("VDI.enable_cbt", "VDI.enable_cbt"),
+        ("VDI_enable_cbt", "VDI.enable_cbt"),
+        ("Async.VDI.enable_cbt", "VDI.enable_cbt"),
+        ("Async.VDI_enable_cbt", "VDI.enable_cbt"),
+        ("InternalAsync.VDI.pool_migrate", "VDI.pool_migrate"),
+        ("VM_guest_metrics_get_record", "VM_guest_metrics.get_record"),
+        ("VM_guest_metrics.get_record", "VM_guest_metrics.get_record"),
+        ("VM_get_guest_metrics", "VM.get_guest_metrics"),
+        ("host_cpu_get_all", "host_cpu.get_all"),
+        ("host_get_all", "host.get_all"),
+        ("system.listMethods", "system.listMethods"),
+        ("version", "version"),
+    ],
+)
+def test_all_forms_of_a_method_are_one(spelled: str, plain: str) -> None:
+    assert canonical(spelled) == plain
+
+
+def body(method: str, *params: object) -> bytes:
+    return xmlrpc.client.dumps(params, method).encode()  # type: ignore[arg-type]  # plain values
+
+
+def test_method_and_session_are_read() -> None:
+    read = read_call(body("Async.VDI.enable_cbt", "OpaqueRef:session", "OpaqueRef:vdi"))
+    assert read == Call("VDI.enable_cbt", "Async.VDI.enable_cbt", "OpaqueRef:session")
+
+
+def test_untyped_strings_are_read() -> None:
+    untyped = (
+        b"<?xml version='1.0'?><methodCall><methodName>VDI.enable_cbt</methodName><params>"
+        b"<param><value>OpaqueRef:s</value></param><param><value>OpaqueRef:v</value></param></params></methodCall>"
+    )
+    assert read_call(untyped) == Call("VDI.enable_cbt", "VDI.enable_cbt", "OpaqueRef:s")
+
+
+@pytest.mark.parametrize("params", [(), (7,), ({"a": "b"},), (["OpaqueRef:session"],)])
+def test_a_first_parameter_that_is_no_text_is_no_session(params: tuple[object, ...]) -> None:
+    read = read_call(body("VDI.enable_cbt", *params))
+    assert read is not None
+    assert read.session is None
+
+
+BOMB = b"""<?xml version="1.0"?><!DOCTYPE a [<!ENTITY a "aaaaaaaaaa"><!ENTITY b "&a;&a;&a;&a;&a;&a;&a;&a;&a;&a;">]>
+<methodCall><methodName>VDI.enable_cbt</methodName><params><param><value>&b;</value></param></params></methodCall>"""
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        pytest.param(b"", id="empty"),
+        pytest.param(b"no xml", id="text"),
+        pytest.param(b'{"jsonrpc": "2.0"}', id="json"),
+        pytest.param(b"\xff\xfe\x00", id="bytes"),
+        pytest.param(b"<?xml version='1.0' encoding='no-such'?><methodCall/>", id="encoding"),
+        pytest.param(body("VDI.enable_cbt")[:-20], id="truncated"),
+        pytest.param(b"<methodCall><methodName> </methodName></methodCall>", id="no name"),
+        pytest.param(b"<methodResponse><methodName>VDI.x</methodName></methodResponse>", id="an answer"),
+        pytest.param(BOMB, id="entities"),
+        pytest.param(b"<a>" * 200_000, id="deep, open"),
+    ],
+)
+def test_what_is_no_call_is_none(data: bytes) -> None:
+    assert read_call(data) is None
+
+
+def test_deep_nesting_is_survived() -> None:
+    depth = 50_000
+    value = b"<value><array><data>" * depth + b"</data></array></value>" * depth
+    nested = b"<methodCall><methodName>VDI.x</methodName><params><param>" + value + b"</param></params></methodCall>"
+    assert read_call(nested) == Call("VDI.x", "VDI.x", None)
+
+
+@given(st.binary())
+def test_no_bytes_raise(data: bytes) -> None:
+    assert read_call(data) is None or b"methodCall" in data

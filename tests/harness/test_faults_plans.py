@@ -1,0 +1,129 @@
+"""Plans: validated when made, with errors that name the field, the same from Python and from plain data."""
+
+import tomllib
+from typing import Any
+
+import pytest
+
+from xencbt.harness.errors import UsageError
+from xencbt.harness.faults import (
+    AnswerLost,
+    Call,
+    Duplicate,
+    Fault,
+    Plan,
+    PlanError,
+    Planned,
+    RequestDropped,
+    canonical,
+)
+
+
+def call(spelled: str) -> Call:
+    return Call(canonical(spelled), spelled, "OpaqueRef:s")
+
+
+@pytest.mark.parametrize(
+    ("pattern", "spelled", "hit"),
+    [
+        ("VDI.enable_cbt", "VDI.enable_cbt", True),
+        ("VDI.enable_cbt", "Async.VDI.enable_cbt", True),
+        ("VDI.enable_cbt", "VDI_enable_cbt", True),
+        ("VDI.enable_cbt", "VDI.disable_cbt", False),
+        ("VDI.*_cbt", "VDI.disable_cbt", True),
+        ("VDI.*", "VM.start", False),
+        ("vdi.*", "VDI.snapshot", False),
+        ("*.destroy", "VM_destroy", True),
+        ("*", "system.listMethods", True),
+    ],
+)
+def test_patterns(pattern: str, spelled: str, hit: bool) -> None:
+    assert Planned(AnswerLost(), pattern).matches(call(spelled)) is hit
+
+
+@pytest.mark.parametrize(
+    ("field", "changes"),
+    [
+        ("fault", {"fault": "answer-lost"}),
+        ("fault", {"fault": Fault()}),
+        ("method", {"method": ""}),
+        ("method", {"method": "enable_cbt"}),
+        ("method", {"method": "VDI.enable cbt"}),
+        ("method", {"method": "Async.VDI.enable_cbt"}),
+        ("method", {"method": None}),
+        ("nth", {"nth": 0}),
+        ("nth", {"nth": True}),
+        ("nth", {"nth": "1"}),
+        ("times", {"times": -1}),
+        ("times", {"times": 1.0}),
+    ],
+)
+def test_errors_name_the_field(field: str, changes: dict[str, Any]) -> None:
+    good: dict[str, Any] = {"fault": AnswerLost(), "method": "VDI.enable_cbt"}
+    with pytest.raises(PlanError) as caught:
+        Planned(**good | changes)
+    assert caught.value.field == field
+    assert isinstance(caught.value, UsageError)
+
+
+PLAN = """
+[[faults]]
+fault = "answer-lost"
+method = "VDI.enable_cbt"
+
+[[faults]]
+fault = "duplicate"
+method = "VDI.*"
+nth = 3
+times = 2
+parameters = {}
+"""
+
+
+def test_a_plan_from_toml_is_the_plan_from_python() -> None:
+    plan = Plan.from_mapping(tomllib.loads(PLAN))
+    assert plan == Plan.of(Planned(AnswerLost(), "VDI.enable_cbt"), Planned(Duplicate(), "VDI.*", nth=3, times=2))
+    assert Plan.from_mapping(plan.as_json()) == plan
+    assert [str(each) for each in plan] == [
+        *("answer-lost at call 1 of VDI.enable_cbt", "duplicate at calls 3 to 4 of VDI.*")
+    ]
+    assert len(plan) == 2
+
+
+ENTRY: dict[str, Any] = {"fault": "answer-lost", "method": "VDI.enable_cbt"}
+
+
+@pytest.mark.parametrize(
+    ("data", "field"),
+    [
+        ({}, "faults"),
+        ({"faults": []}, "faults"),
+        ({"faults": "answer-lost"}, "faults"),
+        ({"faults": [ENTRY], "seed": 1}, "seed"),
+        ({"faults": [ENTRY, "answer-lost"]}, "faults[1]"),
+        ({"faults": [{"method": "VDI.x"}]}, "faults[0].fault"),
+        ({"faults": [{"fault": "answer-lost"}]}, "faults[0].method"),
+        ({"faults": [ENTRY | {"fault": "earthquake"}]}, "faults[0].fault"),
+        ({"faults": [ENTRY | {"fault": ["answer-lost"]}]}, "faults[0].fault"),
+        ({"faults": [ENTRY, ENTRY | {"nth": 0}]}, "faults[1].nth"),
+        ({"faults": [ENTRY | {"method": 7}]}, "faults[0].method"),
+        ({"faults": [ENTRY | {"when": 7}]}, "faults[0].when"),
+        ({"faults": [ENTRY | {"parameters": 7}]}, "faults[0].parameters"),
+        ({"faults": [ENTRY | {"parameters": {"seconds": 7}}]}, "faults[0].parameters.seconds"),
+    ],
+)
+def test_errors_in_plain_data_name_the_place(data: dict[str, object], field: str) -> None:
+    with pytest.raises(PlanError) as caught:
+        Plan.from_mapping(data)
+    assert caught.value.field == field
+    assert str(caught.value).startswith(f"{field}: ")
+
+
+def test_an_unknown_fault_is_told_the_known_ones() -> None:
+    with pytest.raises(PlanError, match="no such fault: 'earthquake'; known are answer-lost"):
+        Plan.from_mapping({"faults": [ENTRY | {"fault": "earthquake"}]})
+
+
+def test_the_empty_plan_of_python_is_a_plan() -> None:
+    assert list(Plan()) == []
+    assert Plan.of(Planned(RequestDropped(), "*")) != Plan()
