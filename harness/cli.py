@@ -132,3 +132,7 @@ def _requirements(chosen: argparse.Namespace, _: list[str]) -> int:
         print(f"{row['id']:<12} {row['level']}  {covered:<12} {row['statement']}")
     print(f"{len(rows)} requirements, {sum(bool(row['tests']) for row in rows)} with tests")
     return Exit.OK
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,189 @@
+"""The exit codes of `xencbt run`, each reached the way a user reaches it."""
+
+import signal
+import socket
+import subprocess
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.run.command import finish, start, xencbt
+from xencbt.fixtures.targets import Target, start_emulator
+
+ONE = ("--requirement", "ENABLE-02", "--seed", "7")
+
+
+@pytest.fixture(scope="module")
+def emulator() -> Iterator[Target]:
+    with start_emulator() as target:
+        yield target
+
+
+def dialled(target: Target) -> tuple[str, ...]:
+    return ("--target", target.url, "--user", target.user, "--sr", target.srs["lvm"])
+
+
+def secrets_of(target: Target) -> dict[str, str]:
+    assert target.control is not None
+    return {"XENCBT_PASSWORD": target.password, "XENCBT_CONTROL_TOKEN": target.control.token}
+
+
+def test_a_conforming_host_is_0(tmp_path: Path) -> None:
+    ran = xencbt(tmp_path, "run", *ONE)
+    assert ran.exit == 0, ran.stdout + ran.stderr
+    assert ran.verdicts == {"ENABLE-02": "pass"}
+    assert ran.document["complete"] is True
+    assert ran.document["seed"] == 7
+    assert "emulated host" in ran.stdout
+
+
+def test_an_existing_folder_is_never_overwritten(tmp_path: Path) -> None:
+    (tmp_path / "xencbt-out").mkdir()
+    ran = xencbt(tmp_path, "run", *ONE)
+    assert ran.exit == 0
+    assert list((tmp_path / "xencbt-out").iterdir()) == []
+    assert (tmp_path / "xencbt-out-2" / "run.json").is_file()
+
+
+def test_an_empty_selection_is_2(tmp_path: Path) -> None:
+    ran = xencbt(tmp_path, "run", "--requirement", "ENABLE-02", "--suite", "disable")
+    assert ran.exit == 2
+    assert "no test was selected" in ran.stdout or "nothing that must hold" in ran.stdout
+
+
+def test_a_requirement_without_a_test_is_2(tmp_path: Path) -> None:
+    ran = xencbt(tmp_path, "run", "--requirement", "EXPORT-03")
+    assert ran.exit == 2
+    assert ran.verdicts == {"EXPORT-03": "not run"}
+
+
+def test_a_filter_of_pytest_that_matches_nothing_is_2(tmp_path: Path) -> None:
+    assert xencbt(tmp_path, "run", "--", "-k", "no_such_test").exit == 2
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (("--requirement", "ENABLE-99"), "ENABLE-99"),
+        (("--suite", "enabel"), "did you mean enable"),
+        (("--seed", "many"), "whole number"),
+        (("--speed", "slow"), "invalid choice"),
+        (("--nonsense",), "unrecognized arguments"),
+        (("--target", "https://10.1.2.3", "--sr", "x"), "not on loopback"),
+        (("--target", "http://127.0.0.1:1"), "--sr is needed"),
+        (("--target", "http://127.0.0.1:1", "--sr", "x", "-n", "2"), "-n needs a target for each worker"),
+        (
+            ("--password-file", "missing", "--target", "http://127.0.0.1:1", "--sr", "x"),
+            "cannot read the password file",
+        ),
+        (("--target", "http://127.0.0.1:1", "--sr", "x"), "no password"),
+        (("--", "--no-such-pytest-option"), "no-such-pytest-option"),
+    ],
+)
+def test_a_usage_error_is_3_and_leaves_no_folder(tmp_path: Path, words: tuple[str, ...], message: str) -> None:
+    ran = xencbt(tmp_path, "run", *words)
+    assert ran.exit == 3, ran.stdout + ran.stderr
+    assert message in ran.stderr + ran.stdout
+    assert not ran.folder.exists()
+
+
+def test_an_unreadable_configuration_is_3(tmp_path: Path) -> None:
+    (tmp_path / "xencbt.toml").write_text("seed = [")
+    ran = xencbt(tmp_path, "run", *ONE)
+    assert ran.exit == 3
+    assert "xencbt.toml" in ran.stderr
+
+
+def test_an_unknown_sr_is_3(tmp_path: Path, emulator: Target) -> None:
+    words = ("--target", emulator.url, "--sr", "00000000-0000-0000-0000-000000000000")
+    ran = xencbt(tmp_path, "run", *ONE, *words, extra=secrets_of(emulator))
+    assert ran.exit == 3
+    assert "no SR 00000000" in ran.stderr
+
+
+def test_a_wrong_control_token_is_3(tmp_path: Path, emulator: Target) -> None:
+    extra = secrets_of(emulator) | {"XENCBT_CONTROL_TOKEN": "wrong"}
+    ran = xencbt(tmp_path, "run", *ONE, *dialled(emulator), extra=extra)
+    assert ran.exit == 3
+    assert "control token" in ran.stderr
+
+
+def test_an_unreachable_host_is_4(tmp_path: Path) -> None:
+    with socket.socket() as taken:  # bound, but nobody listens
+        taken.bind(("127.0.0.1", 0))
+        url = f"http://127.0.0.1:{taken.getsockname()[1]}"
+        ran = xencbt(tmp_path, "run", *ONE, "--target", url, "--sr", "x", extra={"XENCBT_PASSWORD": "x"})
+    assert ran.exit == 4
+    assert ran.document["problems"]
+    assert ran.verdicts == {"ENABLE-02": "not run"}
+    assert "No verdict" in ran.stdout
+
+
+def test_a_wrong_password_is_4(tmp_path: Path, emulator: Target) -> None:
+    ran = xencbt(tmp_path, "run", *ONE, *dialled(emulator), extra={"XENCBT_PASSWORD": "not-the-password"})
+    assert ran.exit == 4
+    assert "refused" in ran.document["problems"][0]["reason"]
+
+
+@pytest.mark.parametrize(("option", "capability"), [("--old-host", "cbt-calls"), ("--no-cbt-licence", "cbt-licensed")])
+def test_a_host_that_cannot_is_2_and_says_why(tmp_path: Path, option: str, capability: str) -> None:
+    with start_emulator(options=[option]) as target:
+        ran = xencbt(tmp_path, "run", "--suite", "disable", *dialled(target), extra=secrets_of(target))
+    assert ran.exit == 2, ran.stdout
+    assert set(ran.verdicts.values()) == {"unsupported"}
+    capabilities = {each["name"]: each["present"] for each in ran.document["target"]["capabilities"]}
+    assert capabilities[capability] is False
+    assert all(row["reason"] for row in ran.document["requirements"])
+
+
+def test_a_failing_host_is_1_and_names_the_requirement(tmp_path: Path) -> None:
+    (tmp_path / "test_own.py").write_text(
+        "from xencbt.harness.decides import decides\n"
+        "@decides('ENABLE-01')\n"
+        "def test_a_new_disk_is_enabled(disk):\n"
+        "    assert disk.cbt_enabled\n"
+    )
+    ran = xencbt(tmp_path, "run", "--", "test_own.py")
+    assert ran.exit == 1, ran.stdout + ran.stderr
+    assert ran.verdicts == {"ENABLE-01": "fail"}
+    assert "ENABLE-01" in ran.stdout
+    evidence = ran.tests["test_a_new_disk_is_enabled"]["evidence"]
+    assert any("VDI.get_cbt_enabled" in step for step in evidence["steps"])
+    assert not any("VDI.destroy" in step for step in evidence["steps"]), "cleaning up is no step"
+    assert evidence["rerun"].startswith("xencbt run --seed")
+
+
+@pytest.mark.parametrize("signum", [signal.SIGINT, signal.SIGTERM])
+def test_an_interrupted_run_is_130_and_leaves_nothing_behind(
+    tmp_path: Path, emulator: Target, signum: signal.Signals
+) -> None:
+    (tmp_path / "test_own.py").write_text(
+        "import pathlib, threading\n"
+        "from xencbt.harness.decides import decides\n"
+        "@decides('ENABLE-02')\n"
+        "def test_waits(disk):\n"
+        "    disk.enable_cbt()\n"
+        "    pathlib.Path('waiting').touch()\n"
+        "    threading.Event().wait(60)\n"
+    )
+    process = start(
+        tmp_path, "run", *dialled(emulator), "--", str(tmp_path / "test_own.py"), extra=secrets_of(emulator)
+    )
+    wait_for(tmp_path / "waiting", process)
+    process.send_signal(signum)
+    ran = finish(process, tmp_path)
+    assert ran.exit == 130, ran.stdout + ran.stderr
+    assert ran.document["complete"] is False
+    assert ran.document["journal"]["created"] >= 1
+    assert ran.document["journal"]["left"] == []
+    assert ran.verdicts == {"ENABLE-02": "error"} or ran.verdicts == {"ENABLE-02": "not run"}
+
+
+def wait_for(path: Path, process: subprocess.Popen[str]) -> None:
+    end = time.monotonic() + 60
+    while not path.exists():
+        assert process.poll() is None, "the run ended early"
+        assert time.monotonic() < end
+        time.sleep(0.02)  # between two looks at a condition that has a deadline
