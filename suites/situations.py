@@ -1,0 +1,128 @@
+"""Generated situations as pure data: type, on_boot, SR, VM, snapshot, CBT before, and what lies beside the disk."""
+
+from __future__ import annotations
+
+import enum
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from hypothesis import strategies as st
+
+from xencbt.fixtures.fences import NEVER_CREATED, PLAIN_TYPES
+from xencbt.harness.capabilities import MAIN
+from xencbt.harness.model import OnBoot, VdiType
+
+if TYPE_CHECKING:
+    from xencbt.fixtures.lab import Lab
+    from xencbt.fixtures.vms import PowerState
+
+FURNISHED = ("read-only", "full", "no-pbd", "iso")
+"""Kinds of SR on which nothing can be created: the disk under test is the one they already have."""
+
+WRITABLE = (MAIN, MAIN, MAIN, "file", "unrounded", "second", "no-cbt")
+"""Kinds of SR on which disks are created; the run's own comes up more often."""
+
+POWER_STATES: tuple[PowerState, ...] = ("Halted", "Running", "Paused", "Suspended")
+
+
+class Beside(enum.Enum):
+    """What lies beside the disk under test; the value is the block written to it, each a different one."""
+
+    SAME_VM = 3
+    SAME_SR = 9
+    CLONE = 17
+    SNAPSHOT = 33
+
+
+@dataclass(frozen=True, slots=True)
+class Situation:
+    """What a call about one disk meets.
+
+    `sr` is a kind of SR, `vm` the power state of the VM that holds the disk (None: no VM). With `snapshot` the disk
+    under test is a snapshot, and the VM holds its source; `enabled` says whether CBT was enabled before.
+    """
+
+    type: VdiType = VdiType.USER
+    on_boot: OnBoot = OnBoot.PERSIST
+    sr: str = MAIN
+    vm: PowerState | None = None
+    snapshot: bool = False
+    enabled: bool = False
+    beside: frozenset[Beside] = frozenset()
+
+    @property
+    def eligible(self) -> bool:
+        """Whether type and on_boot allow CBT."""
+        return self.type.eligible and self.on_boot is OnBoot.PERSIST
+
+    @property
+    def contradiction(self) -> str | None:
+        """Say why no host can be brought into this situation; None where one can."""
+        if self.sr in FURNISHED and self != Situation(sr=self.sr):
+            return f"nothing can be made on the SR of kind {self.sr}"
+        if self.enabled and (not self.eligible or self.sr == "no-cbt"):
+            return "CBT cannot have been enabled"
+        if Beside.SAME_VM in self.beside and self.vm is None:
+            return "there is no VM that another disk could share"
+        if Beside.SNAPSHOT in self.beside and self.on_boot is OnBoot.RESET and not self.snapshot:
+            return "a disk that is reset at boot cannot be snapshotted"
+        return None
+
+
+@dataclass(frozen=True, slots=True)
+class Offer:
+    """What a target lets situations be made of."""
+
+    srs: tuple[str, ...] = (*WRITABLE, *FURNISHED)
+    resettable: frozenset[str] = frozenset(WRITABLE)
+    types: tuple[VdiType, ...] = tuple(
+        kind for kind in VdiType if kind.value not in NEVER_CREATED and kind is not VdiType.CBT_METADATA
+    )
+    power_states: tuple[PowerState, ...] = POWER_STATES
+
+    @classmethod
+    def of(cls, lab: Lab) -> Offer:
+        """Return what the target of `lab` has and the user consented to."""
+        every = cls()
+        srs = tuple(kind for kind in every.srs if kind in lab.bench.repositories)
+        may_start = "vm-power" in lab.bench.consents and lab.capabilities["vm-power"].present
+        special = "special-vdi-types" in lab.bench.consents
+        return cls(
+            srs=srs,
+            resettable=frozenset(kind for kind in srs if lab.sr(kind).features.get("VDI_RESET_ON_BOOT", 0) >= 2),
+            types=tuple(kind for kind in every.types if special or kind.value in PLAIN_TYPES),
+            power_states=POWER_STATES if may_start else ("Halted",),
+        )
+
+
+EVERYTHING = Offer()
+
+
+@st.composite
+def situations(draw: st.DrawFn, offer: Offer = EVERYTHING) -> Situation:
+    """Draw a situation that `offer` allows and that contradicts nothing; half of the disks are eligible.
+
+    >>> situation = data.draw(situations(Offer.of(lab)))
+    """
+    sr = draw(st.sampled_from(offer.srs))
+    if sr in FURNISHED:
+        return Situation(sr=sr)
+    eligible = [kind for kind in offer.types if kind.eligible]
+    kind = draw(st.sampled_from(eligible) | st.sampled_from(offer.types))
+    modes = [OnBoot.PERSIST, OnBoot.PERSIST, OnBoot.RESET] if sr in offer.resettable else [OnBoot.PERSIST]
+    on_boot = draw(st.sampled_from(modes))
+    vm = draw(st.sampled_from([None, *offer.power_states]))
+    snapshot = draw(st.integers(0, 3)) == 3
+    may_be_enabled = kind.eligible and on_boot is OnBoot.PERSIST and sr != "no-cbt"
+    neighbours = set(Beside) if vm else set(Beside) - {Beside.SAME_VM}
+    if on_boot is OnBoot.RESET and not snapshot:
+        neighbours -= {Beside.SNAPSHOT}
+    return Situation(
+        type=kind,
+        on_boot=on_boot,
+        sr=sr,
+        vm=vm,
+        snapshot=snapshot,
+        enabled=may_be_enabled and draw(st.booleans()),
+        beside=draw(st.frozensets(st.sampled_from(sorted(neighbours, key=lambda one: one.value)), max_size=2)),
+    )
