@@ -59,7 +59,7 @@ def call(name: str, *params: Any) -> bytes:
 LIST = call("system.listMethods")
 
 
-@pytest.mark.parametrize("path", ["/RPC2", "/RPC2/", "/", "/xmlrpc", "/xmlrpc/", "/RPC2?a=b"])
+@pytest.mark.parametrize("path", ["/RPC2", "/RPC2/", "/", "/xmlrpc", "/xmlrpc/", "/RPC2?a=b", "/RPC2/deeper"])
 def test_calls_are_taken_on_every_path(served: Served, path: str) -> None:
     assert served.call("session.login_with_password", "root", PASSWORD, path=path).startswith("OpaqueRef:")
 
@@ -148,6 +148,7 @@ def test_malformed_calls_get_a_fault_and_the_connection_lives(served: Served, bo
     [
         (b"nonsense\r\n\r\n", 400),
         (b"GET / HTTP/1.1\r\n\r\n", 405),
+        (b"GET /nonesuch HTTP/1.1\r\n\r\n", 404),
         (b"POST / HTTP/1.1\r\n\r\n", 411),
         (b"POST / HTTP/1.1\r\nContent-Length: x\r\n\r\n", 400),
         (b"POST / HTTP/1.1\r\nContent-Length: 99999999999\r\n\r\n", 413),
