@@ -25,7 +25,7 @@ from xencbt.harness.model import (
     Write,
 )
 from xencbt.harness.verdicts import Violation
-from xencbt.suites.situations import EVERYTHING, FURNISHED, POWER_STATES, Beside, Offer, Situation, situations
+from xencbt.suites.situations import FURNISHED, POWER_STATES, Beside, Offer, Situation, situations
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -38,7 +38,6 @@ if TYPE_CHECKING:
 
 __all__ = [
     "DISK",
-    "EVERYTHING",
     "FURNISHED",
     "POWER_STATES",
     "Beside",

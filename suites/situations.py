@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import enum
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from hypothesis import strategies as st
@@ -11,8 +11,11 @@ from hypothesis import strategies as st
 from xencbt.fixtures.fences import NEVER_CREATED, PLAIN_TYPES
 from xencbt.harness.capabilities import MAIN
 from xencbt.harness.model import OnBoot, VdiType
+from xencbt.harness.verdicts import Unsupported
 
 if TYPE_CHECKING:
+    from collections.abc import Collection
+
     from xencbt.fixtures.lab import Lab
     from xencbt.fixtures.vms import PowerState
 
@@ -21,6 +24,12 @@ FURNISHED = ("read-only", "full", "no-pbd", "iso")
 
 WRITABLE = (MAIN, MAIN, MAIN, "file", "unrounded", "second", "no-cbt")
 """Kinds of SR on which disks are created; the run's own comes up more often."""
+
+WITH_CBT = frozenset({MAIN, "file", "unrounded", "second"})
+"""Kinds of SR on which disks are created and CBT works."""
+
+INELIGIBLE = frozenset(kind for kind in VdiType if not kind.eligible)
+"""Types of VDI that cannot be tracked."""
 
 POWER_STATES: tuple[PowerState, ...] = ("Halted", "Running", "Paused", "Suspended")
 
@@ -71,14 +80,22 @@ class Situation:
 
 @dataclass(frozen=True, slots=True)
 class Offer:
-    """What a target lets situations be made of."""
+    """What a target lets situations be made of, and what a test narrows that to (with `dataclasses.replace`).
+
+    What stands in a field more than once comes up more often; `resettable` are the SRs whose driver knows on_boot
+    reset, `fewest_beside` the least number of other disks.
+    """
 
     srs: tuple[str, ...] = (*WRITABLE, *FURNISHED)
     resettable: frozenset[str] = frozenset(WRITABLE)
     types: tuple[VdiType, ...] = tuple(
         kind for kind in VdiType if kind.value not in NEVER_CREATED and kind is not VdiType.CBT_METADATA
     )
-    power_states: tuple[PowerState, ...] = POWER_STATES
+    power_states: tuple[PowerState | None, ...] = (None, *POWER_STATES)
+    on_boots: tuple[OnBoot, ...] = (OnBoot.PERSIST, OnBoot.PERSIST, OnBoot.RESET)
+    snapshots: tuple[bool, ...] = (False, False, False, True)
+    beside: frozenset[Beside] = frozenset(Beside)
+    fewest_beside: int = 0
 
     @classmethod
     def of(cls, lab: Lab) -> Offer:
@@ -91,7 +108,31 @@ class Offer:
             srs=srs,
             resettable=frozenset(kind for kind in srs if lab.sr(kind).features.get("VDI_RESET_ON_BOOT", 0) >= 2),
             types=tuple(kind for kind in every.types if special or kind.value in PLAIN_TYPES),
-            power_states=POWER_STATES if may_start else ("Halted",),
+            power_states=every.power_states if may_start else (None, "Halted"),
+        )
+
+    def narrowed(
+        self,
+        *,
+        srs: Collection[str] | None = None,
+        types: Collection[VdiType] | None = None,
+        on_boot: OnBoot | None = None,
+        snapshot: bool | None = None,
+        fewest_beside: int = 0,
+    ) -> Offer:
+        """Return what is left of this offer; raises Unsupported where that is nothing."""
+        kept = [sr for sr in self.srs if srs is None or sr in srs]
+        if on_boot is OnBoot.RESET:
+            kept = [sr for sr in kept if sr in self.resettable]
+        if not kept:
+            raise Unsupported(f"the target has no SR of kind {' or '.join(sorted(srs or self.srs))} that can do it")
+        return replace(
+            self,
+            srs=tuple(kept),
+            types=tuple(kind for kind in self.types if types is None or kind in types),
+            on_boots=self.on_boots if on_boot is None else (on_boot,),
+            snapshots=self.snapshots if snapshot is None else (snapshot,),
+            fewest_beside=fewest_beside,
         )
 
 
@@ -100,7 +141,9 @@ EVERYTHING = Offer()
 
 @st.composite
 def situations(draw: st.DrawFn, offer: Offer = EVERYTHING) -> Situation:
-    """Draw a situation that `offer` allows and that contradicts nothing; half of the disks are eligible.
+    """Draw a situation that `offer` allows and that contradicts nothing; most disks are of an eligible type.
+
+    Where `offer` allows only on_boot reset, it must not name SRs that cannot do it.
 
     >>> situation = data.draw(situations(Offer.of(lab)))
     """
@@ -108,13 +151,13 @@ def situations(draw: st.DrawFn, offer: Offer = EVERYTHING) -> Situation:
     if sr in FURNISHED:
         return Situation(sr=sr)
     eligible = [kind for kind in offer.types if kind.eligible]
-    kind = draw(st.sampled_from(eligible) | st.sampled_from(offer.types))
-    modes = [OnBoot.PERSIST, OnBoot.PERSIST, OnBoot.RESET] if sr in offer.resettable else [OnBoot.PERSIST]
-    on_boot = draw(st.sampled_from(modes))
-    vm = draw(st.sampled_from([None, *offer.power_states]))
-    snapshot = draw(st.integers(0, 3)) == 3
+    kind = draw(st.sampled_from(offer.types) | st.sampled_from(eligible or offer.types))
+    resettable = sr in offer.resettable
+    on_boot = draw(st.sampled_from([mode for mode in offer.on_boots if resettable or mode is OnBoot.PERSIST]))
+    vm = draw(st.sampled_from(offer.power_states))
+    snapshot = draw(st.sampled_from(offer.snapshots))
     may_be_enabled = kind.eligible and on_boot is OnBoot.PERSIST and sr != "no-cbt"
-    neighbours = set(Beside) if vm else set(Beside) - {Beside.SAME_VM}
+    neighbours = offer.beside if vm else offer.beside - {Beside.SAME_VM}
     if on_boot is OnBoot.RESET and not snapshot:
         neighbours -= {Beside.SNAPSHOT}
     return Situation(
@@ -124,5 +167,10 @@ def situations(draw: st.DrawFn, offer: Offer = EVERYTHING) -> Situation:
         vm=vm,
         snapshot=snapshot,
         enabled=may_be_enabled and draw(st.booleans()),
-        beside=draw(st.frozensets(st.sampled_from(sorted(neighbours, key=lambda one: one.value)), max_size=2)),
+        beside=draw(_few(neighbours, offer.fewest_beside)),
     )
+
+
+def _few(neighbours: frozenset[Beside], fewest: int) -> st.SearchStrategy[frozenset[Beside]]:
+    ordered = sorted(neighbours, key=lambda one: one.value)
+    return st.frozensets(st.sampled_from(ordered), min_size=fewest, max_size=2) if ordered else st.just(frozenset())
