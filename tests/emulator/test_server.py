@@ -181,6 +181,16 @@ def test_a_slow_sender_is_cut_off() -> None:
         assert [read_all(connection) for connection in (head, body, idle)] == [b"", b"", b""]
 
 
+def test_bodies_on_their_way_share_a_bounded_space() -> None:
+    with serve(Options(limits=Limits(bodies_bytes=1000))) as small, small.socket() as first:
+        first.sendall(b"POST / HTTP/1.1\r\nContent-Length: 600\r\n\r\n<")
+        wait_until(lambda: small.server._reserved == 600)
+        assert small.raw(b"POST / HTTP/1.1\r\nContent-Length: 600\r\n\r\n<", end=False).startswith(b"HTTP/1.1 503 ")
+        first.close()
+        wait_until(lambda: small.server._reserved == 0)
+        assert small.login()
+
+
 def test_too_many_connections_are_turned_away() -> None:
     with serve(Options(limits=Limits(connections=2))) as small, small.socket(), small.socket():
         wait_until(lambda: small.server.connections == 2)
