@@ -87,12 +87,13 @@ def marking(change: Callable[[frozenset[int]], frozenset[int]]) -> Callable[[Out
 
 
 def test_an_honest_host_passes(play: Play) -> None:
+    play.precise = True
     begun(play).do(Snapshot("disk", "later"))
     play.do(Write("disk", 0, BLOCK))
     play.do(Disable("disk"))
     play.do(Enable("disk"))
     play.do(Snapshot("disk", "other set"))
-    found = play.listings(precise=True)
+    found = play.listings()
     assert {pair: bitmap.blocks for pair, bitmap in found.items()} == {
         ("baseline", "later"): {7},
         ("other set", "disk"): frozenset(),
@@ -111,8 +112,9 @@ def test_a_superfluous_bit_is_a_violation_only_where_precision_is_asked_for(play
     begun(play)
     host.twists["VDI.list_changed_blocks"] = marking(lambda blocks: blocks | {8})
     assert play.listing("baseline", "disk") is not None
+    play.precise = True
     with pytest.raises(Violation, match="block 8 was never written in between"):
-        play.listing("baseline", "disk", precise=True)
+        play.listing("baseline", "disk")
 
 
 @pytest.mark.parametrize("answer", ["AAAA", "%%%%", "AAAAAAAAAAA", 7])
@@ -211,10 +213,11 @@ def test_a_status_the_model_leaves_open_is_decided_by_reading(play: Play, host: 
 
 
 def test_sizes_are_taken_as_the_host_rounds_them(play: Play) -> None:
+    play.precise = True
     begun(play).do(Resize("disk", SIZE + 1))
     assert play.disks["disk"].size == SIZE + BLOCK
     assert play.model.disk("disk").size == SIZE + BLOCK
-    bitmap = play.listing("baseline", "disk", precise=True)
+    bitmap = play.listing("baseline", "disk")
     assert bitmap is not None
     assert bitmap.covers(SIZE + BLOCK)
 

@@ -1,0 +1,103 @@
+"""What a backup does with a bitmap, on real content: which blocks differ, and what an older image becomes by them."""
+
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from itertools import combinations
+
+from xencbt.fixtures.disks import Disk
+from xencbt.harness.bitmap import BLOCK, BadBitmap, Bitmap, describe
+from xencbt.harness.expectations import refusals
+from xencbt.harness.verdicts import Violation
+
+
+def differing(before: bytes, after: bytes) -> frozenset[int]:
+    """Return the blocks in which two images differ; where one is shorter it counts as zeroes.
+
+    >>> sorted(differing(b"", bytes(65536) + b"x"))
+    [1]
+    """
+    length = max(len(before), len(after))
+    first, second = (image.ljust(length, b"\0") for image in (before, after))
+    return frozenset(
+        block for block, at in enumerate(range(0, length, BLOCK)) if first[at : at + BLOCK] != second[at : at + BLOCK]
+    )
+
+
+def restored(image: bytes, source: bytes, blocks: Iterable[int]) -> bytes:
+    """Put `blocks` of `source` over `image`, as a restore from an incremental backup does; `source` gives the size."""
+    result = bytearray(image.ljust(len(source), b"\0")[: len(source)])
+    for block in blocks:
+        at = block * BLOCK
+        result[at : at + BLOCK] = source[at : at + BLOCK]
+    return bytes(result)
+
+
+def assert_safe(bitmap: Bitmap, before: bytes, after: bytes, what: str = "the listing") -> None:
+    """Expect that every block in which the contents differ is marked (LIST-02).
+
+    Raises Violation with the blocks that a backup would lose.
+    """
+    wanted = differing(before, after)
+    missed = wanted - bitmap.blocks
+    if missed:
+        raise Violation(
+            f"{what}: the contents differ in {describe(missed)}, which a backup would lose",
+            expected=(f"at least {describe(wanted)} marked",),
+            actual=str(bitmap),
+        )
+
+
+def assert_same_content(actual: bytes, expected: bytes, what: str) -> None:
+    """Expect that two images are equal; raises Violation that says in which blocks `what` is another one."""
+    if actual != expected:
+        blocks = describe(differing(actual, expected))
+        raise Violation(f"{what} is not exact", expected=("every byte as it was",), actual=f"others in {blocks}")
+
+
+def marked(answer: object) -> Bitmap:
+    """Decode what `list_changed_blocks` answered; raises Violation where it is no bitmap (LIST-01)."""
+    try:
+        return Bitmap.from_base64(answer)
+    except BadBitmap as error:
+        raise Violation("the listing is no bitmap", expected=("standard base64",), actual=str(error)) from error
+
+
+def assert_marked(earlier: Disk, later: Disk, blocks: Collection[int]) -> Bitmap:
+    """Expect that the listing from `earlier` to `later` is well-formed and marks at least `blocks`; returns it."""
+    bitmap = earlier.changed_blocks_to(later)
+    fault = bitmap.fault(later.size)
+    if fault is not None:
+        raise Violation("the bitmap's form is wrong", expected=("one bit for each block of the later",), actual=fault)
+    missed = frozenset(blocks) - bitmap.blocks
+    if missed:
+        raise Violation(
+            f"a backup would lose {describe(missed)}",
+            expected=(f"at least {describe(blocks)} marked",),
+            actual=str(bitmap),
+        )
+    return bitmap
+
+
+def contents(disks: Iterable[Disk]) -> dict[Disk, bytes]:
+    """Read each of `disks` whole."""
+    return {disk: disk.read() for disk in disks}
+
+
+def assert_comparable(
+    snapshots: Sequence[Disk], images: Mapping[Disk, bytes] | None = None
+) -> dict[tuple[Disk, Disk], Bitmap]:
+    """Expect that each of `snapshots` (oldest first) can be compared with each later one, safely on real content.
+
+    `images` are contents that were read before, and are to be held against now. Returns the bitmaps by pair.
+    """
+    images = images or contents(snapshots)
+    found = {}
+    for (first, earlier), (last, later) in combinations(enumerate(snapshots), 2):
+        found[earlier, later] = bitmap = assert_marked(earlier, later, ())
+        assert_safe(bitmap, images[earlier], images[later], f"from state {first} to state {last}")
+    return found
+
+
+def assert_unrelated(earlier: Disk, later: Disk) -> None:
+    """Expect that listing from `earlier` to `later` is refused with the documented message, and changes neither."""
+    with later.lab.unchanged(later, after="a refused VDI.list_changed_blocks"):
+        later.lab.refuses(earlier, "list_changed_blocks", later.ref, expectation=refusals.unrelated())
