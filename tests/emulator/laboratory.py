@@ -1,0 +1,147 @@
+"""A furnished host without sockets: calls go through the dispatch table, verbs through theirs."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import inspect
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+from xencbt.fixtures.emulator.blocks import BLOCK
+from xencbt.fixtures.emulator.dispatch import Dispatcher
+from xencbt.fixtures.emulator.errors import HostDownError, Refusal
+from xencbt.fixtures.emulator.host import EmulatedHost
+from xencbt.fixtures.emulator.inventory import furnish
+from xencbt.fixtures.emulator.options import Options
+from xencbt.fixtures.emulator.verbs import VERBS
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from xencbt.fixtures.emulator.storage import StorageRepository
+    from xencbt.fixtures.emulator.values import Ref
+
+PASSWORD = "secret"
+MIB = 1024**2
+
+
+class Laboratory:
+    """One host and a client of it."""
+
+    def __init__(self, runner: asyncio.Runner, options: Options) -> None:
+        options.password = PASSWORD
+        self.runner = runner
+        self.host = EmulatedHost(options)
+        self.host.lab = furnish(self.host)
+        self.dispatcher = Dispatcher(self.host)
+        self.session = ""
+        self.log_in()
+
+    def log_in(self, user: str = "root") -> None:
+        accepted = self.dispatcher.check("session.login_with_password", [user, PASSWORD, "1.0", "test"])
+        session: Any = accepted.method.handler(self.host, None, *accepted.arguments)
+        self.session = session
+
+    async def calling(self, name: str, *params: Any) -> Any:
+        accepted = self.dispatcher.check(name, [self.session, *params])
+        result = accepted.method.handler(self.host, accepted.caller, *accepted.arguments)
+        return await result if inspect.isawaitable(result) else result
+
+    def call(self, name: str, *params: Any) -> Any:
+        return self.runner.run(self.calling(name, *params))
+
+    def refusal(self, name: str, *params: Any) -> tuple[str, ...]:
+        try:
+            result = self.call(name, *params)
+        except Refusal as refusal:
+            return refusal.description
+        raise AssertionError(f"{name} was not refused: {result!r}")
+
+    def together(self, *calls: tuple[Any, ...]) -> list[Any]:
+        async def gather() -> list[Any]:
+            return await asyncio.gather(*(self.calling(*call) for call in calls), return_exceptions=True)
+
+        return self.runner.run(gather())
+
+    def verb(self, name: str, **body: Any) -> dict[str, Any]:
+        async def run() -> dict[str, Any]:
+            answer = VERBS[name](self.host, body)
+            return await answer if inspect.isawaitable(answer) else answer
+
+        return self.runner.run(run())
+
+    def sr(self, kind: str = "lvm") -> Ref:
+        return self.host.db.by_uuid("SR", self.host.lab.srs[kind])
+
+    def store(self, kind: str = "lvm") -> StorageRepository:
+        store: StorageRepository = self.host.storage[self.sr(kind)]
+        return store
+
+    @property
+    def vm(self) -> Ref:
+        return self.host.db.by_uuid("VM", self.host.lab.vm)
+
+    @property
+    def vdi(self) -> Ref:
+        return self.host.db.by_uuid("VDI", self.host.lab.vdi)
+
+    def record(self, vdi: Ref) -> dict[str, Any]:
+        return dict(self.host.db.get("VDI", vdi))
+
+    def disk(self, kind: str = "lvm", **fields: Any) -> Ref:
+        record = {"SR": self.sr(kind), "virtual_size": 4 * MIB, "type": "user"} | fields
+        made: Ref = self.call("VDI.create", record)
+        return made
+
+    def tracked_disk(self, kind: str = "lvm", **fields: Any) -> Ref:
+        vdi = self.disk(kind, **fields)
+        self.call("VDI.enable_cbt", vdi)
+        return vdi
+
+    def snapshot(self, vdi: Ref) -> Ref:
+        made: Ref = self.call("VDI.snapshot", vdi)
+        return made
+
+    def write(self, vdi: Ref, *blocks: int) -> None:
+        """Write to a disk that no VM uses, or that one does."""
+        record = self.record(vdi)
+        for block in blocks:
+            self.host.storage[record["SR"]].fill(record["uuid"], block * BLOCK, BLOCK, 7)
+
+    def changed(self, source: Ref, target: Ref) -> set[int]:
+        bitmap = base64.b64decode(self.call("VDI.list_changed_blocks", source, target))
+        return {8 * i + bit for i, byte in enumerate(bitmap) for bit in range(8) if byte >> (7 - bit) & 1}
+
+    def messages(self, vdi: Ref) -> list[str]:
+        uuid = self.record(vdi)["uuid"]
+        records = [self.host.db.get("message", ref) for ref in self.host.db.all("message")]
+        return [record["name"] for record in records if record["obj_uuid"] == uuid]
+
+    def plug_into_vm(self, vdi: Ref, mode: str = "RW") -> Ref:
+        vbd: Ref = self.call("VBD.create", {"VM": self.vm, "VDI": vdi, "userdevice": "autodetect", "mode": mode})
+        return vbd
+
+    def crash(self) -> None:
+        self.verb("crash")
+        self.start()
+
+    def start(self) -> None:
+        self.verb("restart")
+        self.log_in()
+
+    def crash_at(self, operation: str, step: str, name: str, *params: Any) -> bool:
+        """Call with a crash armed; tell whether the step was reached. The host is up again afterwards."""
+        self.verb("crash", at={"operation": operation, "step": step})
+        try:
+            self.call(name, *params)
+        except HostDownError:
+            self.start()
+            return True
+        return False
+
+
+@contextmanager
+def laboratory(**options: Any) -> Iterator[Laboratory]:
+    with asyncio.Runner() as runner:
+        yield Laboratory(runner, Options(restart_s=0.0, data_destroy_wait_s=0.02, **options))
