@@ -45,12 +45,12 @@ def import_ranges(
     def transfer(sock: socket.socket, deadline: Deadline, task: str) -> Outcome:
         head = _head(session, "PUT", "/import_raw_vdi", vdi=vdi, chunked="true", task_id=task)
         send(sock, [head], deadline)
-        response = receive(sock, "PUT", deadline)
-        if response.status != 200:
-            return _http_trouble(response)
-        send(sock, frames(writes), deadline)
-        while response.read(CHUNK):
-            pass
+        with receive(sock, "PUT", deadline) as response:
+            if response.status != 200:
+                return _http_trouble(response)
+            send(sock, frames(writes), deadline)
+            while response.read(CHUNK):
+                pass
         return Ok("")
 
     return _under_a_task(session, step, transfer, deadline_s)
@@ -69,10 +69,8 @@ def export_range(
     def transfer(sock: socket.socket, deadline: Deadline, task: str) -> Outcome:
         head = _head(session, "GET", "/export_raw_vdi", vdi=vdi, format="raw", task_id=task)
         send(sock, [head], deadline)
-        response = receive(sock, "GET", deadline)
-        if response.status != 200:
-            return _http_trouble(response)
-        return _range_of(response, offset, length)
+        with receive(sock, "GET", deadline) as response:
+            return _range_of(response, offset, length) if response.status == 200 else _http_trouble(response)
 
     return _under_a_task(session, step, transfer, deadline_s)
 
@@ -82,7 +80,8 @@ def handler_answers(session: Session, path: str) -> Outcome:
 
     def transfer(sock: socket.socket, deadline: Deadline) -> Outcome:
         send(sock, [f"GET {path} HTTP/1.0\r\nHost: {session.endpoint.netloc}\r\n\r\n".encode()], deadline)
-        return Ok(receive(sock, "GET", deadline).status)
+        with receive(sock, "GET", deadline) as response:
+            return Ok(response.status)
 
     started = clock()
     outcome = _transferred(session, transfer, session.deadline_s)

@@ -104,8 +104,8 @@ class Channel:
         )
         with self.exchange("POST", deadline) as sock:
             send(sock, [head.encode("latin-1") + body], deadline)
-            response = receive(sock, "POST", deadline)
-            answer = Answer(response.status, response.reason, read_all(response))
+            with receive(sock, "POST", deadline) as response:
+                answer = Answer(response.status, response.reason, read_all(response))
             if response.will_close:
                 self.close()
         return answer
@@ -176,12 +176,16 @@ def send(sock: socket.socket, parts: Iterable[bytes], deadline: Deadline) -> Non
             rest = rest[sock.send(rest[:CHUNK]) :]
 
 
-def receive(sock: socket.socket, method: str, deadline: Deadline) -> http.client.HTTPResponse:
-    """Read the head of the answer; its body is then read through it. Raises HTTPException, OSError or ValueError."""
+@contextmanager
+def receive(sock: socket.socket, method: str, deadline: Deadline) -> Iterator[http.client.HTTPResponse]:
+    """Read the head of the answer; inside, its body is read through it. Raises HTTPException, OSError or ValueError."""
     reader = _TimedReader(sock, deadline)
     response = http.client.HTTPResponse(cast("socket.socket", reader), method=method)
-    response.begin()
-    return response
+    try:
+        response.begin()
+        yield response
+    finally:
+        response.close()
 
 
 def read_all(response: http.client.HTTPResponse) -> bytes:
