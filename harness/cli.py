@@ -15,7 +15,6 @@ from types import FrameType
 import pytest
 
 import xencbt.suites
-from xencbt.fixtures.emulator.program import main as emulator_main
 from xencbt.harness.catalogue import CATALOGUE
 from xencbt.harness.options import OPTIONS
 from xencbt.harness.run import Front
@@ -27,6 +26,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run the command line `argv` (default: the process's own) and return its exit code."""
     words = list(sys.argv[1:] if argv is None else argv)
     if words[:1] == ["emulator"]:
+        from xencbt.fixtures.emulator.program import main as emulator_main  # noqa: PLC0415  no other command needs it
+
         return emulator_main(words[1:])
     arguments, for_pytest = _split(words)
     parser = _parser()

@@ -7,7 +7,7 @@ from xencbt.fixtures.lab import Lab
 from xencbt.harness.endpoint import Endpoint
 from xencbt.harness.faults import Plan, Planned, Receipt
 from xencbt.harness.session import Session
-from xencbt.proxies.interceptor import Interceptor
+from xencbt.proxies.interceptor import Armed, Interceptor
 
 
 class Faults:
@@ -29,9 +29,11 @@ class Faults:
         Afterwards they are healed and their receipts belong to the finding. Raises NotExercised when the body ended
         well although one of them did not fire: then nothing was shown.
         """
-        with self._interceptor.arm(Plan.of(*planned), session.ref) as armed:
-            try:
+        at_work: Armed | None = None
+        try:
+            with self._interceptor.arm(Plan.of(*planned), session.ref) as at_work:
                 yield
-            finally:
-                self._receipts.extend(armed.receipts)
-        armed.require_fired()
+        finally:
+            if at_work is not None:
+                self._receipts.extend(at_work.receipts)
+        at_work.require_fired()

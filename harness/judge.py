@@ -68,6 +68,11 @@ class Judge:
         return dial(settings.target, settings.user, password, ca=settings.ca, control_token=settings.control_token)
 
     @property
+    def is_open(self) -> bool:
+        """Whether there is a target to judge."""
+        return self._bench is not None
+
+    @property
     def bench(self) -> Bench:
         """The bench; raises HarnessError while nothing is open."""
         if self._bench is None:

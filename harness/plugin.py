@@ -104,10 +104,17 @@ def pytest_collection_finish(session: pytest.Session) -> None:
     except XencbtError as error:
         _begin(config, items)
         run.problem(str(error))
-        session.shouldfail = f"nothing could be judged: {error}"
         return
     _begin(config, items)
     run.emit("target", **judge.describe())
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtestloop(session: pytest.Session) -> None:
+    """Run nothing where there is no target to judge: the problem is told, and every test is `not run`."""
+    judge = session.config.stash.get(JUDGE, None)
+    if judge is not None and not judge.is_open:
+        raise session.Failed("nothing could be judged: the target was never reached")
 
 
 @pytest.hookimpl(tryfirst=True)

@@ -69,6 +69,7 @@ class Run:
             time=_now(),
             seed=settings.seed,
             speed=settings.speed,
+            profile=settings.profile,
             strict=settings.strict,
             suite=dict(suite),
             command=command,

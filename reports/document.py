@@ -71,9 +71,12 @@ def _findings(told: Told) -> list[Finding]:
 
 
 def _judged(told: Told, findings: Sequence[Finding], known: Catalogue) -> list[Requirement]:
-    """Return the requirements that were selected or that a test speaks of, in the catalogue's order."""
-    selected = set(told.selected["requirements"]) if told.selected else set()
-    names = selected.union(*(finding.requirement for finding in findings))
+    """Return the requirements that were selected (where that was never told: that a test speaks of), in their order.
+
+    A test may speak of a requirement that was not selected: without its other tests that decides nothing.
+    """
+    spoken_of = set[str]().union(*(finding.requirement for finding in findings))
+    names = set(told.selected["requirements"]) if told.selected else spoken_of
     foreign = sorted(name for name in names if name not in known)
     if foreign:
         raise UnreadableEvents(
