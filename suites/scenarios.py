@@ -126,16 +126,17 @@ class Scene:
             return
         if before is None:
             with self.lab.precondition(f"a snapshot of {part.name}"):
-                now = part.baseline.changed_blocks_to(part.disk.snapshot())
+                later = part.disk.snapshot()
+            now = part.baseline.changed_blocks_to(later)
             name = f"{part.name} later"
             self.model.happened(Snapshot(part.name, name))
             lost = self.model.bounds(f"{part.name} baseline", name).missed(now)
             if lost:
                 raise Violation(f"{part.name} lost recorded changes", actual=f"{describe(lost)} not marked any more")
             return
-        now = self.marks(part) or before
-        if now != before:
-            raise Violation(f"the bitmap of {part.name} changed", expected=(str(before),), actual=str(now))
+        again = self.marks(part)
+        if again != before:
+            raise Violation(f"the bitmap of {part.name} changed", expected=(str(before),), actual=str(again))
 
 
 def build(lab: Lab, situation: Situation) -> Scene:
