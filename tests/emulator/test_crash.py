@@ -144,3 +144,14 @@ def test_a_snapshot_made_before_the_stop_is_found_with_its_origin() -> None:
         assert len(newest) == 1
         assert lab.record(newest[0])["is_a_snapshot"]
         assert lab.changed(scene.snapshots[2], newest[0]) == set()
+
+
+def test_a_stop_while_a_vm_starts_leaves_no_disk_attached() -> None:
+    with laboratory() as lab:
+        lab.plug_into_vm(lab.disk())
+        second = lab.plug_into_vm(lab.tracked_disk())
+        assert lab.crash_at("attach", "clear_flag", "VM.start", lab.vm, False, False)
+        devices = [lab.host.db.get("VBD", vbd) for vbd in lab.host.db.get("VM", lab.vm)["VBDs"]]
+        assert [device["currently_attached"] for device in devices] == [False, False, False]
+        lab.call("VM.start", lab.vm, False, False)
+        assert lab.messages(lab.host.db.get("VBD", second)["VDI"]) == []

@@ -9,8 +9,9 @@ from typing import Any
 
 import pytest
 
+from xencbt.fixtures.emulator.checked import Attachment, Call, Pbds
 from xencbt.fixtures.emulator.drivers import CBT_FEATURE, LVM, WITHOUT_CBT
-from xencbt.fixtures.emulator.rules import Attachment, Call, Pbds, refusal
+from xencbt.fixtures.emulator.rules import refusal
 
 RECORDED = Path(__file__).parent.parent / "data" / "guards.jsonl"
 ROWS = [json.loads(line) for line in RECORDED.read_text().splitlines()]
