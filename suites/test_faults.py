@@ -2,6 +2,7 @@
 
 Every disturbed call passes the interceptor, and its receipt proves that the fault fired. The client's view ("no
 answer") decides nothing here: judged are the host's state, what it lists, and how often it executed the call.
+Of duplicates only immediate ones are made; what one that arrives late may do is the other half of FAULT-04.
 """
 
 from collections.abc import Iterable
@@ -122,7 +123,7 @@ def test_losing_several_answers_in_a_row_is_no_worse_than_losing_one(lab: Lab, w
 @decides("FAULT-04")
 @SWITCHES
 def test_an_immediate_duplicate_changes_nothing_more(lab: Lab, wire: Wire, switch: Switch) -> None:
-    """What a duplicate that arrives late may do is not judged here: only one that follows its original at once."""
+    """The second delivery follows its original at once; the state, set and changes are those after one."""
     play = prepared(lab, enabled=not switch.wanted)
     wire.strike(play, switch, Duplicate())
     play.do(Snapshot(DISK, "after the fault"))

@@ -1,0 +1,229 @@
+"""The wire passes an honest host through every fault, and shows what a host may make of one that it should not."""
+
+from __future__ import annotations
+
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any, cast
+
+import pytest
+
+from tests.suites.tracking_host import TrackingHost
+from xencbt.fixtures.bench import Bench
+from xencbt.fixtures.lab import Lab
+from xencbt.fixtures.targets import Target
+from xencbt.harness.bitmap import BLOCK
+from xencbt.harness.capabilities import Capabilities, Capability, Product, Repository
+from xencbt.harness.errors import HarnessError
+from xencbt.harness.faults import KINDS, AnswerLost, Duplicate, Fault, Planned, RequestDropped
+from xencbt.harness.journal import Journal
+from xencbt.harness.model import Enable, Snapshot, Write
+from xencbt.harness.outcome import Failed, Indeterminate, Ok, Outcome
+from xencbt.harness.profiles import XAPI
+from xencbt.harness.verdicts import Blocked, NotExercised, Violation
+from xencbt.suites.deliveries import DELIVERIES, DISK, Switch, Wire
+from xencbt.suites.play import Play
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from pathlib import Path
+
+    from xencbt.fixtures.control import Control
+    from xencbt.harness.disturbing import Faults
+
+FAULTS: list[Fault] = [AnswerLost(), RequestDropped(), Duplicate()]
+EVERY = pytest.mark.parametrize("fault", FAULTS, ids=lambda fault: fault.name)
+BOTH = pytest.mark.parametrize("switch", list(Switch), ids=str)
+
+
+class Line:
+    """Session, faults and control interface in one: delivers calls to the host as the armed fault says.
+
+    `executions` is how often the host counts each delivery, `answered` whether the client hears what it must not.
+    """
+
+    uuid = "line"
+
+    def __init__(self, host: TrackingHost) -> None:
+        self.host = host
+        self.counts: dict[str, int] = {}
+        self.fault: Fault | None = None
+        self.executions: Callable[[str], int] = lambda _: 1
+        self.answered = False
+        self.after: Callable[[str, str], object] = lambda _, __: None
+
+    def session(self) -> Line:
+        return self
+
+    @contextmanager
+    def armed(self, _: Line, planned: Planned) -> Iterator[None]:
+        self.fault = planned.fault
+        yield
+        self.fault = None
+
+    def call(self, method: str, ref: str) -> Outcome:
+        outcomes = [
+            self._deliver(method, ref) for _ in range(1 if self.fault is None else DELIVERIES[type(self.fault)])
+        ]
+        self.after(method, ref)
+        lost = isinstance(self.fault, AnswerLost | RequestDropped) and not self.answered
+        return Indeterminate("the connection was closed") if lost else [*outcomes, Ok("")][0]
+
+    def _deliver(self, method: str, ref: str) -> Outcome:
+        self.counts[method] = self.counts.get(method, 0) + self.executions(method)
+        return self.host.call(method, ref)
+
+    def call_counts(self) -> dict[str, dict[str, int]]:
+        return {method: {self.uuid: count} for method, count in self.counts.items()}
+
+
+@pytest.fixture
+def host() -> TrackingHost:
+    return TrackingHost()
+
+
+@pytest.fixture
+def line(host: TrackingHost) -> Line:
+    return Line(host)
+
+
+@pytest.fixture(params=[True, False], ids=["counted", "uncounted"])
+def counted(request: pytest.FixtureRequest) -> bool:
+    return bool(request.param)
+
+
+@pytest.fixture
+def lab(
+    host: TrackingHost, line: Line, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, *, counted: bool
+) -> Iterator[Lab]:
+    monkeypatch.setattr("xencbt.fixtures.disks.import_ranges", lambda _, ref, writes: host.write(ref, writes))
+    journal = Journal(tmp_path / "journal", "run")
+    bench = Bench(
+        target=Target("http://127.0.0.1", "root", "secret", control=cast("Control", line) if counted else None),
+        session=host,
+        recorder=host.recorder,
+        product=cast("Product", None),
+        repositories={"main": Repository("main", "sr", "sr-uuid", "lvm", {"VDI_CONFIG_CBT": 1}, frozenset())},
+        capabilities=Capabilities((Capability("call-counts", counted, ""),)),
+        profile=XAPI,
+        warning=None,
+        journal=journal,
+        seed=1,
+        consents=frozenset(),
+    )
+    yield Lab(bench, "a test")
+    journal.close()
+
+
+@pytest.fixture
+def wire(lab: Lab, line: Line) -> Wire:
+    return Wire(lab, cast("Faults", line))
+
+
+def begun(lab: Lab, *, enabled: bool) -> Play:
+    play = Play(lab)
+    play.create(DISK)
+    if enabled:
+        play.do(Enable(DISK))
+    play.do(Snapshot(DISK, "baseline"))
+    play.do(Write(DISK, 7 * BLOCK, 1))
+    return play
+
+
+def test_every_kind_of_fault_says_how_often_its_call_arrives() -> None:
+    assert {kind.fault for kind in KINDS.values()} == set(DELIVERIES)
+
+
+@EVERY
+@BOTH
+@pytest.mark.parametrize("enabled", [True, False])
+def test_an_honest_host_passes(lab: Lab, wire: Wire, switch: Switch, fault: Fault, *, enabled: bool) -> None:
+    play = begun(lab, enabled=enabled)
+    wire.strike(play, switch, fault, calls=2)
+    assert play.model.enabled(DISK) is (enabled if isinstance(fault, RequestDropped) else switch.wanted)
+    wire.repeat(play, switch)
+    assert play.model.enabled(DISK) is switch.wanted
+
+
+def test_calls_that_fail_undisturbed_block_the_test(lab: Lab, host: TrackingHost, line: Line) -> None:
+    host.twists["VDI.disable_cbt"] = lambda _: Failed("OPERATION_NOT_ALLOWED")
+    with pytest.raises(Blocked, match="undisturbed calls through the interceptor"):
+        Wire(lab, cast("Faults", line))
+
+
+@BOTH
+def test_a_half_happened_call_is_seen(lab: Lab, wire: Wire, host: TrackingHost, line: Line, switch: Switch) -> None:
+    play = begun(lab, enabled=not switch.wanted)
+
+    def roll_back(_: str, ref: str) -> None:
+        host.records[ref]["cbt_enabled"] = not switch.wanted
+
+    line.after = roll_back
+    with pytest.raises(Violation, match=rf"cbt_enabled of disk is wrong after VDI\.{switch.value} with answer-lost"):
+        wire.strike(play, switch, AnswerLost())
+
+
+def test_a_dropped_request_that_took_effect_is_seen(lab: Lab, wire: Wire, host: TrackingHost, line: Line) -> None:
+    play = begun(lab, enabled=False)
+    line.after = lambda _, ref: host.records[ref].update(cbt_enabled=True)
+    with pytest.raises(Violation, match=r"the disk changed by VDI\.enable_cbt with request-dropped"):
+        wire.strike(play, Switch.ENABLE, RequestDropped())
+
+
+def test_a_record_that_disagrees_with_the_getter_is_seen(lab: Lab, wire: Wire, host: TrackingHost) -> None:
+    play = begun(lab, enabled=False)
+    host.twists["VDI.get_record"] = lambda answer: Ok(cast("Any", answer).value | {"cbt_enabled": False})
+    with pytest.raises(Violation, match="the record's cbt_enabled is wrong"):
+        wire.strike(play, Switch.ENABLE, AnswerLost())
+
+
+def test_a_refused_repetition_is_seen(lab: Lab, wire: Wire, host: TrackingHost) -> None:
+    play = begun(lab, enabled=True)
+    wire.strike(play, Switch.DISABLE, AnswerLost())
+    host.twists["VDI.disable_cbt"] = lambda _: Failed("SR_BACKEND_FAILURE_458")
+    with pytest.raises(Violation, match="undisturbed"):
+        wire.repeat(play, Switch.DISABLE)
+
+
+@EVERY
+def test_another_disk_that_changes_is_seen(lab: Lab, wire: Wire, host: TrackingHost, line: Line, fault: Fault) -> None:
+    play = begun(lab, enabled=False)
+    bystander = wire._bystander.ref
+    line.after = lambda _, __: host.records[bystander].update(name_label="touched")
+    with pytest.raises(Violation, match="name_label"):
+        wire.strike(play, Switch.ENABLE, fault)
+
+
+def test_another_disk_that_loses_changes_is_seen(lab: Lab, wire: Wire, host: TrackingHost, line: Line) -> None:
+    play = begun(lab, enabled=False)
+    chain, position = host.places[wire._bystander.ref]
+    line.after = lambda _, __: host.chains[chain][position].clear()
+    with pytest.raises(Violation, match="another disk's recorded changes moved"):
+        wire.strike(play, Switch.ENABLE, Duplicate())
+
+
+@EVERY
+def test_an_answer_that_should_have_been_lost_is_our_trouble(lab: Lab, wire: Wire, line: Line, fault: Fault) -> None:
+    play = begun(lab, enabled=False)
+    line.answered = True
+    if isinstance(fault, Duplicate):
+        wire.strike(play, Switch.ENABLE, fault)
+        return
+    with pytest.raises(HarnessError, match="was answered"):
+        wire.strike(play, Switch.ENABLE, fault)
+
+
+@pytest.mark.parametrize("counted", [True], indirect=True)
+def test_executing_more_than_was_delivered_is_seen(lab: Lab, wire: Wire, line: Line) -> None:
+    play = begun(lab, enabled=False)
+    line.executions = lambda _: 2
+    with pytest.raises(Violation, match="executed more often than it was delivered") as caught:
+        wire.strike(play, Switch.ENABLE, AnswerLost())
+    assert (caught.value.expected, caught.value.actual) == (("1 executions",), "2 executions")
+
+
+@pytest.mark.parametrize("counted", [True], indirect=True)
+def test_a_delivery_that_was_not_executed_exercises_nothing(lab: Lab, wire: Wire, line: Line) -> None:
+    play = begun(lab, enabled=False)
+    line.executions = lambda _: 0
+    with pytest.raises(NotExercised, match="executed 0 of 2 deliveries"):
+        wire.strike(play, Switch.ENABLE, Duplicate())
