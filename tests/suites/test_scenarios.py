@@ -3,7 +3,7 @@
 from collections.abc import Callable
 
 import pytest
-from hypothesis import find, given, settings
+from hypothesis import Phase, find, given, settings
 from hypothesis import strategies as st
 
 from xencbt.harness.capabilities import MAIN
@@ -13,6 +13,9 @@ from xencbt.suites.situations import EVERYTHING, FURNISHED, Beside, Offer, Situa
 POOR = Offer(
     srs=(MAIN,), resettable=frozenset(), types=(VdiType.USER, VdiType.SYSTEM, VdiType.SUSPEND), power_states=("Halted",)
 )
+
+
+WITHOUT_SHRINKING = settings(database=None, max_examples=5000, phases=[Phase.generate])
 
 
 @given(situations())
@@ -41,7 +44,7 @@ def test_situations_keep_to_what_is_offered(situation: Situation) -> None:
     ],
 )
 def test_every_corner_is_reached(corner: Callable[[Situation], bool]) -> None:
-    assert corner(find(situations(), corner, settings=settings(database=None, max_examples=5000)))
+    assert corner(find(situations(), corner, settings=WITHOUT_SHRINKING))
 
 
 def test_types_that_cannot_be_removed_again_are_never_drawn() -> None:

@@ -176,3 +176,27 @@ def test_events_from_before_do_not_count(lab: Lab) -> None:
     disk = lab.create_disk().enable_cbt()
     with pytest.raises(Violation, match="no event of the VDI"):
         Events(lab).wait_for(disk, enabled=True, deadline_s=0.2)
+
+
+def test_pbds_are_plugged_again_whatever_happens_inside(lab: Lab) -> None:
+    disk = lab.create_disk()
+    with pytest.raises(Violation, match="inside"), lab.conditions.unplugged("main"):
+        raise Violation("inside")
+    disk.enable_cbt()
+
+
+def test_a_pbd_that_cannot_be_plugged_again_is_reported_and_hides_nothing(lab: Lab) -> None:
+    (pbd,) = lab.session.value("SR.get_PBDs", lab.sr("second").ref)
+    record = lab.session.value("PBD.get_record", pbd)
+    fields = {name: record[name] for name in ("host", "SR", "device_config", "other_config")}
+    with pytest.raises(Violation, match="inside"), lab.conditions.unplugged("second"):
+        _destroy_and_fail(lab, pbd)
+    assert [trouble.partition(":")[0] for trouble in lab.troubles] == ["a PBD is left unplugged"]
+    lab.troubles.clear()
+    lab.bench.troubles.clear()
+    lab.session.value("PBD.plug", lab.session.value("PBD.create", fields))
+
+
+def _destroy_and_fail(lab: Lab, pbd: str) -> None:
+    lab.session.value("PBD.destroy", pbd)
+    raise Violation("inside")
