@@ -6,6 +6,7 @@ import os
 import shlex
 import signal
 import sys
+import traceback
 from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from importlib.metadata import version
@@ -20,6 +21,10 @@ from xencbt.harness.options import OPTIONS
 from xencbt.harness.run import Front
 from xencbt.harness.verdicts import Exit
 from xencbt.suites.index import deciding_tests
+
+
+IGNORE_REWRITING = "-Wignore::pytest.PytestAssertRewriteWarning"
+"""This command has imported already what pytest would like to rewrite; suites do without."""
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -40,7 +45,11 @@ def main(argv: Sequence[str] | None = None) -> int:
         print("xencbt: only `run` takes arguments after --", file=sys.stderr)
         return Exit.USAGE
     command: Callable[[argparse.Namespace, list[str]], int] = chosen.call
-    return command(chosen, for_pytest)
+    try:
+        return command(chosen, for_pytest)
+    except Exception:  # noqa: BLE001  whatever broke, Python's own exit code 1 would read as a failed requirement
+        traceback.print_exc()
+        return Exit.ERROR
 
 
 def _split(words: list[str]) -> tuple[list[str], list[str]]:
@@ -83,13 +92,14 @@ def _parser() -> argparse.ArgumentParser:
 def _run(chosen: argparse.Namespace, for_pytest: list[str]) -> int:
     front = Front(command=shlex.join(["xencbt", *sys.argv[1:]]))
     arguments = ["-c", os.devnull, "--rootdir", xencbt.suites.__path__[0], "-p", "no:cacheprovider"]
-    arguments += ["-q", "--no-header", "--no-summary", "--tb=no", "--strict-markers", *_plugin_arguments(chosen)]
+    arguments += ["-qq", "--no-header", "--no-summary", "--tb=no", "--strict-markers"]
+    arguments += _plugin_arguments(chosen)
     if chosen.workers is not None:
         arguments += ["-n", chosen.workers]
     if not any(_names_a_place(word) for word in for_pytest):
         arguments += ["--pyargs", xencbt.suites.__name__]
     signal.signal(signal.SIGTERM, _interrupt)
-    code = pytest.main([*arguments, *for_pytest], plugins=[front])
+    code = pytest.main([*arguments, *for_pytest, IGNORE_REWRITING], plugins=[front])
     if front.usage is not None:
         print(f"xencbt: {front.usage}", file=sys.stderr)
         return Exit.USAGE

@@ -102,14 +102,17 @@ class Judge:
     def describe(self) -> dict[str, Any]:
         """Return the fields of the `target` event: what is judged, and what it can do."""
         bench = self.bench
+        emulated = bench.target.kind == "emulator" or "emulated" in bench.product.software_version
         return {
-            "kind": bench.target.kind,
+            # an emulated host says so itself; no run against one may pass for a run against a host
+            "kind": "emulator" if emulated else "host",
             "product": bench.product.product,
             "version": bench.product.version,
             "build": bench.product.build,
             "api_version": bench.product.api_version,
             "url": bench.target.endpoint.url,
             "profile": bench.profile.name,
+            "warning": bench.warning,
             "defects": list(bench.target.defects),
             "capabilities": bench.capabilities.as_json(),
         }

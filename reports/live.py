@@ -3,7 +3,7 @@
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, cast
 
-from xencbt.reports.layout import WIDTH, Paint
+from xencbt.reports.layout import WIDTH, Paint, hanging
 from xencbt.reports.plain import one_line
 from xencbt.reports.tables import capability_table
 from xencbt.reports.words import duration
@@ -33,6 +33,8 @@ class Live:
                 self._write(f"seed     {event['seed']}, {event['speed']} search")
             case "target":
                 self._write(capability_table(cast("TargetRow", event), self._needs, self._paint))
+                if event.get("warning"):
+                    self._write(hanging("warning", event["warning"]))
                 self._write("")
             case "selected":
                 self._tests = event["tests"]
