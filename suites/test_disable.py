@@ -84,7 +84,7 @@ def test_disabling_works_in_every_situation_that_allows_it(lab: Lab, data: st.Da
     with lab.example():
         scene = build(lab, situation)
         with scene.others_untouched(), only_status_becomes(scene.disk, enabled=False):
-            lab.check(scene.disk.attempt("disable_cbt"), scene.allowed(Disable(DISK)), f"disabling {situation}")
+            lab.check(scene.disk.attempt("disable_cbt"), scene.allowed(Disable(DISK)), "VDI.disable_cbt")
         assert_reads(scene.disk, enabled=False)
 
 
@@ -356,7 +356,7 @@ def test_disabling_a_disabled_disk_changes_nothing_in_any_situation(lab: Lab, da
             with lab.precondition("a disk that was enabled once"):
                 scene.disk.enable_cbt().disable_cbt()
         with scene.others_untouched(), lab.unchanged(scene.disk, after="disabling a disabled disk"):
-            lab.check(scene.disk.attempt("disable_cbt"), scene.allowed(Disable(DISK)), f"disabling {situation}")
+            lab.check(scene.disk.attempt("disable_cbt"), scene.allowed(Disable(DISK)), "VDI.disable_cbt")
 
 
 # --- DISABLE-06: the command line -------------------------------------------------------------------------------------
