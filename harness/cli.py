@@ -22,7 +22,6 @@ from xencbt.harness.run import Front
 from xencbt.harness.verdicts import Exit
 from xencbt.suites.index import deciding_tests
 
-
 IGNORE_REWRITING = "-Wignore::pytest.PytestAssertRewriteWarning"
 """This command has imported already what pytest would like to rewrite; suites do without."""
 
