@@ -36,10 +36,10 @@ WEIGHTS: Mapping[Doing, int] = {
     Doing.WRITE: 6,
     Doing.WRITE_KNOWN: 2,
     Doing.SNAPSHOT: 5,
-    Doing.ENABLE: 3,
-    Doing.DISABLE: 2,
-    Doing.LIST: 2,
-    Doing.DESTROY: 1,
+    Doing.ENABLE: 4,
+    Doing.DISABLE: 3,
+    Doing.LIST: 1,
+    Doing.DESTROY: 3,
     Doing.DATA_DESTROY: 1,
 }
 
@@ -78,7 +78,7 @@ def acts(doings: Mapping[Doing, int] = WEIGHTS) -> st.SearchStrategy[Act]:
 
 def histories(doings: Mapping[Doing, int] = WEIGHTS, *, longest: int = 12) -> st.SearchStrategy[History]:
     """Draw a history of up to `longest` acts."""
-    return st.lists(acts(doings), min_size=4, max_size=longest).map(tuple)
+    return st.lists(acts(doings), min_size=longest // 2, max_size=longest).map(tuple)
 
 
 def perform(play: Play, history: History, disks: tuple[str, ...]) -> None:
