@@ -97,7 +97,7 @@ class Wire:
     @contextmanager
     def _others_untouched(self, play: Play, what: str) -> Iterator[None]:
         snapshots = [disk for name, disk in play.disks.items() if name != DISK]
-        with self._lab.unchanged(self._bystander, self._baseline, *snapshots, after=what):
+        with self._lab.unchanged(self._bystander, *snapshots, after=what):
             yield
         recorded = self._baseline.changed_blocks_to(self._bystander)
         if recorded != self._recorded:
