@@ -68,8 +68,9 @@ def test_the_status_agrees_everywhere_after_any_sequence(lab: Lab, calls: list[t
             if expected[which] is not enabled:
                 events.wait_for(disks[which], enabled=enabled)
             expected[which] = enabled
-            for disk, status in zip(disks, expected, strict=True):
-                assert_reads(disk, enabled=status)
+            assert_reads(disks[which], enabled=enabled)
+        for disk, status in zip(disks, expected, strict=True):
+            assert_reads(disk, enabled=status)
 
 
 @decides("STATUS-03")
