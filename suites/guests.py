@@ -8,6 +8,7 @@ from types import TracebackType
 from typing import Any, Self
 
 from xencbt.fixtures.content import Content
+from xencbt.fixtures.control import ControlRefused
 from xencbt.fixtures.disks import Disk
 from xencbt.fixtures.vms import Vm
 from xencbt.harness.errors import HarnessError
@@ -65,7 +66,8 @@ class WritingGuest:
     """A guest that writes to `disk` without pause from entering the `with` to leaving it, on a thread of its own.
 
     The disk must be held by a running VM. Entering waits for the first write to be done. Raises Unsupported where no
-    guest can be told to write, and what the guest met (HarnessError) on leaving.
+    guest can be told to write. Leaving raises Violation when a write was refused after others had succeeded (the guest
+    was disturbed), and HarnessError for other trouble with writing.
     """
 
     def __init__(self, disk: Disk) -> None:
@@ -109,8 +111,12 @@ class WritingGuest:
         if self._thread.is_alive():
             raise HarnessError(f"the guest did not stop writing within {PATIENCE_S:g} s")
         self._note()
-        if self._trouble is not None and error is None:
-            raise self._trouble
+        if self._trouble is None or error is not None:
+            return
+        if isinstance(self._trouble, ControlRefused) and self._writes:
+            written = f"{self._trouble}, after {len(self._writes)} writes"
+            raise Violation("the guest cannot write any more", expected=("its writes go on",), actual=written)
+        raise self._trouble
 
     def _run(self) -> None:
         slots = self._disk.size // LENGTH

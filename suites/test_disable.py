@@ -136,6 +136,23 @@ def test_a_guest_that_writes_while_tracking_is_disabled_loses_nothing(tracked: D
 
 
 @decides("DISABLE-02")
+@pytest.mark.parametrize("power_state", ["Halted", "Running"])
+def test_the_log_goes_away(tracked: Disk, power_state: PowerState) -> None:
+    """What could be listed before cannot be listed any more, to the disk itself or to a snapshot taken since."""
+    lab = tracked.lab
+    baseline = tracked.snapshot()
+    vm = lab.create_vm(tracked, power_state=power_state)
+    with lab.precondition("changes that are listed while CBT is enabled"):
+        assert_listed(baseline, tracked.write(block=7).snapshot(), {7})
+    tracked.disable_cbt()
+    since = tracked.snapshot()
+    if power_state == "Running":
+        vm.shutdown()
+    for later in (since, tracked):
+        lab.refuses(baseline, "list_changed_blocks", later.ref, expectation=refusals.unrelated())
+
+
+@decides("DISABLE-02")
 @given(
     running=st.booleans(),
     before=st.lists(st.integers(0, DISK_SIZE - 1), max_size=3),

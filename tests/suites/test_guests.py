@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, cast
 import pytest
 
 from xencbt.fixtures.content import Content
+from xencbt.fixtures.control import ControlRefused
 from xencbt.harness.errors import HarnessError
 from xencbt.harness.exchange import Recorder
 from xencbt.harness.masking import Secrets
@@ -71,11 +72,12 @@ class FakeDisk:
     uuid = "uuid"
     size = SIZE
 
-    def __init__(self, fails_at: int | None = None) -> None:
+    def __init__(self, fails_at: int | None = None, trouble: HarnessError | None = None) -> None:
         self.content = bytearray(SIZE)
         self.written = 0
         self.enough = threading.Event()
         self._fails_at = fails_at
+        self._trouble = trouble or HarnessError("no answer")
         self.recorder = Recorder(Secrets())
         self.lab = SimpleNamespace(control=self, content=Content(1), bench=SimpleNamespace(recorder=self.recorder))
 
@@ -83,7 +85,7 @@ class FakeDisk:
         assert uuid == self.uuid
         if self.written == self._fails_at:
             self.enough.set()
-            raise HarnessError("the VM is gone")
+            raise self._trouble
         for offset, data in writes:
             self.content[offset : offset + len(data)] = data
         self.written += 1
@@ -114,12 +116,22 @@ def test_a_guest_tells_when_it_wrote() -> None:
     assert not guest.wrote_between(last.ended + 1, last.ended + 2)
 
 
-@pytest.mark.parametrize("number", [0, 5])
-def test_what_a_guest_met_is_told_in_the_end(number: int) -> None:
-    disk = FakeDisk(fails_at=number)
-    with pytest.raises(HarnessError, match="the VM is gone"), WritingGuest(cast("Disk", disk)):
+@pytest.mark.parametrize(
+    ("number", "trouble"),
+    [(0, HarnessError("no answer")), (5, HarnessError("no answer")), (0, ControlRefused("not attached"))],
+)
+def test_trouble_of_ours_is_told_in_the_end(number: int, trouble: HarnessError) -> None:
+    disk = FakeDisk(number, trouble)
+    with pytest.raises(HarnessError, match=str(trouble)), WritingGuest(cast("Disk", disk)):
         assert disk.enough.wait(30)
-    assert [exchange.outcome for exchange in disk.recorder.kept] == ["the VM is gone"]
+    assert [exchange.outcome for exchange in disk.recorder.kept] == [str(trouble)]
+
+
+def test_a_guest_that_cannot_write_any_more_was_disturbed() -> None:
+    disk = FakeDisk(5, ControlRefused("not attached"))
+    with pytest.raises(Violation, match="cannot write any more") as caught, WritingGuest(cast("Disk", disk)):
+        assert disk.enough.wait(30)
+    assert caught.value.actual == "not attached, after 5 writes"
 
 
 def test_a_violation_is_not_hidden_by_what_the_guest_met() -> None:
