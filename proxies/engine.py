@@ -35,7 +35,7 @@ class Engine:
         self._ended = ended
         self._upstreams: dict[tuple[str, int], Endpoint] = {}
         self._urls: dict[Endpoint, str] = {}
-        self._modes: list[ProxyMode] = []
+        self._modes: dict[Endpoint, ProxyMode] = {}
         self._proxyserver = Proxyserver()  # type: ignore[no-untyped-call]  # mitmproxy's
         self._trouble = LabTrouble()
         self.watches = Watches()
@@ -63,6 +63,15 @@ class Engine:
     def listen(self, upstream: Endpoint) -> str:
         """Serve `upstream` on a free loopback port, and return the URL there; the same one when asked again."""
         return self._on_loop(self._listen(upstream), f"listen for {upstream.url}")
+
+    def forget(self, upstream: Endpoint) -> None:
+        """Close the listener of `upstream` and its connections; does nothing when it is not served."""
+        self._on_loop(self._forget(upstream), f"stop listening for {upstream.url}")
+
+    @property
+    def urls(self) -> dict[Endpoint, str]:
+        """Each upstream that is served, and the URL that stands for it."""
+        return dict(self._urls)
 
     def stop(self) -> bool:
         """Close every listener and connection, and end the thread; False when it does not end in time."""
@@ -124,22 +133,34 @@ class Engine:
         mode = ProxyMode.parse(f"reverse:{upstream.url}")
         vars(mode)["transport_protocol"] = "tcp"  # for https mitmproxy would open a UDP port as well, for HTTP/3
         self._upstreams[address] = upstream
-        if not await self._proxyserver.servers.update([*self._modes, mode]):
+        if not await self._proxyserver.servers.update([*self._modes.values(), mode]):
             failure = self._proxyserver.servers[mode].last_exception
             del self._upstreams[address]
-            await self._proxyserver.servers.update(self._modes)
+            await self._proxyserver.servers.update(self._modes.values())
             raise InterceptorError(f"the interceptor cannot listen for {upstream.url}: {failure}")
-        self._modes.append(mode)
+        self._modes[upstream] = mode
         host, port, *_ = self._proxyserver.servers[mode].listen_addrs[0]
         self._urls[upstream] = f"http://{host}:{port}"
         return self._urls[upstream]
 
+    async def _forget(self, upstream: Endpoint) -> None:
+        mode = self._modes.pop(upstream, None)
+        if mode is not None:
+            await self._proxyserver.servers.update(self._modes.values())
+            self._hang_up(mode)
+            del self._urls[upstream], self._upstreams[upstream.host, upstream.port]
+
     async def _close(self) -> None:
         await self._proxyserver.servers.update([])
+        for mode in self._modes.values():
+            self._hang_up(mode)
+
+    def _hang_up(self, mode: ProxyMode) -> None:
         for connection in list(self._proxyserver.connections.values()):
-            for transports in list(connection.transports.values()):
-                if transports.handler is not None:
-                    transports.handler.cancel("the interceptor stops")
+            if connection.client.proxy_mode == mode:
+                for transports in list(connection.transports.values()):
+                    if transports.handler is not None:
+                        transports.handler.cancel("the interceptor serves this upstream no longer")
 
     def _on_loop(self, work: Coroutine[Any, Any, T], what: str) -> T:
         master = self._master

@@ -100,8 +100,25 @@ class Interceptor:
         return self._url
 
     def add_upstream(self, url: str, certificate: Path | None = None) -> str:
-        """Serve one more host while running, and return the loopback URL that stands for it."""
+        """Serve one more host while running, and return the loopback URL that stands for it.
+
+        A host served already keeps its loopback URL; with another scheme or certificate it has to be removed first.
+        """
         return self._running().listen(_endpoint(url, certificate))
+
+    def remove_upstream(self, loopback_url: str) -> None:
+        """Stop serving the host that `loopback_url` stands for, and close the connections to there."""
+        engine = self._running()
+        for upstream, served in engine.urls.items():
+            if served == loopback_url:
+                engine.forget(upstream)
+                return
+        raise InterceptorError(f"no upstream is served at {loopback_url}")
+
+    @property
+    def upstreams(self) -> dict[str, str]:
+        """The hosts served now: the loopback URL that stands for each, and its own."""
+        return {served: upstream.url for upstream, served in self._running().urls.items()}
 
     @property
     def problems(self) -> tuple[str, ...]:

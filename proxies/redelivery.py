@@ -38,8 +38,8 @@ def deliver(request: Request, upstream: Endpoint, timeout_s: float) -> Outcome:
         try:
             with channel.exchange(request.method, deadline) as sock:
                 send(sock, [request.as_bytes()], deadline)
-                response = receive(sock, request.method, deadline)
-                return outcome_of(response.status, read_all(response))
+                with receive(sock, request.method, deadline) as response:
+                    return outcome_of(response.status, read_all(response))
         except NotConnected:
             raise
         except NoAnswer as lost:

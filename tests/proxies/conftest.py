@@ -31,9 +31,17 @@ def plain_host() -> Iterator[Host]:
 
 
 @pytest.fixture(scope="module")
-def interceptor() -> Iterator[Interceptor]:
+def running_interceptor() -> Iterator[Interceptor]:
     with Interceptor(repeat_timeout_s=10, deadline_s=10) as interceptor:
         yield interceptor
+
+
+@pytest.fixture
+def interceptor(running_interceptor: Interceptor) -> Iterator[Interceptor]:
+    """One interceptor for the module, without the hosts of earlier tests: their ports are given to new hosts."""
+    yield running_interceptor
+    for url in running_interceptor.upstreams:
+        running_interceptor.remove_upstream(url)
 
 
 @pytest.fixture

@@ -127,8 +127,31 @@ def test_the_same_upstream_has_one_address(interceptor: Interceptor, certificate
     with running_host(certificate) as host:
         url = interceptor.add_upstream(host.url, certificate)
         assert interceptor.add_upstream(host.url, certificate) == url
+        assert interceptor.upstreams == {url: host.url}
         with pytest.raises(InterceptorError, match="served already"):
             interceptor.add_upstream(host.url)
+
+
+def test_a_removed_upstream_is_cut_off_and_may_come_back_with_another_certificate(
+    interceptor: Interceptor, certificate: Path, foreign_certificate: Path
+) -> None:
+    with running_host(certificate) as host, running_host() as other:
+        url, other_url = interceptor.add_upstream(host.url, certificate), interceptor.add_upstream(other.url)
+        with Client(url) as client, Client(other_url) as untouched:
+            assert [seen(each, each.call(ENABLE)) for each in (client, untouched)] == ["success"] * 2
+            interceptor.remove_upstream(url)
+            assert seen(client, client.call(ENABLE)) == "lost"
+            assert seen(client, client.call(ENABLE)) == "lost"
+            assert seen(untouched, untouched.call(ENABLE)) == "success"
+            assert other.connections == 1
+        with pytest.raises(InterceptorError, match="no upstream is served"):
+            interceptor.remove_upstream(url)
+        for ca_file, expected in ((foreign_certificate, "lost"), (certificate, "success")):
+            again = interceptor.add_upstream(host.url, ca_file)
+            with Client(again) as client:
+                assert seen(client, client.call(ENABLE)) == expected
+            interceptor.remove_upstream(again)
+    assert host.executions(ENABLE) == 2
 
 
 @pytest.mark.parametrize("url", ["ftp://127.0.0.1", "https://", "127.0.0.1:80", "http://192.0.2.1"])
