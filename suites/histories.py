@@ -47,6 +47,9 @@ WEIGHTS: Mapping[Doing, int] = {
 WRITING: Mapping[Doing, int] = {Doing.WRITE: 5, Doing.WRITE_KNOWN: 2, Doing.SNAPSHOT: 4}
 """Within one set: every snapshot stays there with its data, so that all contents can be read at the end."""
 
+THINNING: Mapping[Doing, int] = {Doing.WRITE: 3, Doing.SNAPSHOT: 3, Doing.DESTROY: 3}
+"""Within one set, snapshots of which come and go."""
+
 
 @dataclass(frozen=True, slots=True)
 class Act:

@@ -15,7 +15,7 @@ from xencbt.harness.expectations import either, refusals
 from xencbt.harness.model import Disable, Enable, Snapshot, Write
 from xencbt.harness.outcome import Ok
 from xencbt.harness.verdicts import Violation
-from xencbt.suites.histories import LENGTHS, SIZE, WRITING, History, histories, let_run, perform
+from xencbt.suites.histories import LENGTHS, SIZE, THINNING, WRITING, History, histories, let_run, perform
 from xencbt.suites.play import Play
 from xencbt.suites.restoring import (
     assert_comparable,
@@ -267,6 +267,16 @@ def test_changes_can_be_listed_within_a_set_and_nowhere_else(
         if running:
             let_run(play, names)
         perform(play, history, names)
+        play.listings()
+
+
+@decides("LIST-11")
+@given(history=histories(THINNING, longest=8))
+def test_no_change_is_lost_however_a_set_is_thinned_out(lab: Lab, history: History) -> None:
+    """Whichever snapshots of a set are deleted, in whichever order: what is left lists all that was written."""
+    with lab.example():
+        play = begun(Play(lab))
+        perform(play, history, ("a",))
         play.listings()
 
 
