@@ -5,6 +5,7 @@ from contextlib import contextmanager
 
 from xencbt.fixtures.lab import Lab
 from xencbt.harness.endpoint import Endpoint
+from xencbt.harness.errors import HarnessError
 from xencbt.harness.faults import Plan, Planned, Receipt
 from xencbt.harness.session import Session
 from xencbt.proxies.interceptor import Armed, Interceptor
@@ -27,13 +28,17 @@ class Faults:
         """Let `planned` faults strike the calls of `session` (from `session()`) inside the `with`.
 
         Afterwards they are healed and their receipts belong to the finding. Raises NotExercised when the body ended
-        well although one of them did not fire: then nothing was shown.
+        well although one of them did not fire: then nothing was shown. Raises HarnessError, whatever the body raised,
+        when the interceptor itself could not reach or trust the target: a lost call then says nothing of the target.
         """
         at_work: Armed | None = None
+        before = self._interceptor.problems
         try:
             with self._interceptor.arm(Plan.of(*planned), session.ref) as at_work:
                 yield
         finally:
             if at_work is not None:
                 self._receipts.extend(at_work.receipts)
+            if self._interceptor.problems != before:
+                raise HarnessError(f"the interceptor is cut off: {self._interceptor.problems[-1]}")
         at_work.require_fired()
