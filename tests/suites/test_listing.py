@@ -1,0 +1,65 @@
+"""Listings pass what is right, and name the blocks or the pair of snapshots that is not."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, cast
+
+import pytest
+
+from xencbt.harness.bitmap import Bitmap
+from xencbt.harness.verdicts import Violation
+from xencbt.suites.listing import assert_listed, assert_same_listings, listings
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from xencbt.fixtures.disks import Disk
+
+SIZE = 4 << 20
+
+
+class FakeDisk:
+    """A disk from which always the same blocks are listed."""
+
+    size = SIZE
+
+    def __init__(self, *blocks: int, size: int = SIZE) -> None:
+        self.blocks = blocks
+        self._size = size
+
+    def changed_blocks_to(self, _: Disk) -> Bitmap:
+        return Bitmap.of(self.blocks, self._size)
+
+
+def disks(*fakes: FakeDisk) -> Sequence[Disk]:
+    return cast("Sequence[Disk]", fakes)
+
+
+def test_listed_blocks_pass() -> None:
+    earlier, later = disks(FakeDisk(3, 11), FakeDisk())
+    assert assert_listed(earlier, later, {3}).blocks == {3, 11}
+
+
+def test_a_block_that_is_not_listed_is_named() -> None:
+    earlier, later = disks(FakeDisk(3), FakeDisk())
+    with pytest.raises(Violation, match="not listed: block 11") as caught:
+        assert_listed(earlier, later, {3, 11})
+    assert caught.value.actual == "block 3"
+
+
+def test_a_bitmap_of_another_size_is_malformed() -> None:
+    earlier, later = disks(FakeDisk(3, size=2 * SIZE), FakeDisk())
+    with pytest.raises(Violation, match="malformed"):
+        assert_listed(earlier, later, {3})
+
+
+def test_the_pair_that_lists_otherwise_is_named() -> None:
+    fakes = FakeDisk(1), FakeDisk(2), FakeDisk()
+    snapshots = disks(*fakes)
+    before = listings(snapshots)
+    assert [bitmap.blocks for bitmap in before] == [{1}, {1}, {2}]
+    assert_same_listings(snapshots, before, "nothing")
+    fakes[1].blocks = (5,)
+    with pytest.raises(Violation, match="from snapshot 2 to snapshot 3 read otherwise after a call") as caught:
+        assert_same_listings(snapshots, before, "a call")
+    assert "block 5" in caught.value.actual
