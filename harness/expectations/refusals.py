@@ -86,6 +86,11 @@ def unrelated() -> Expectation:
     return expect(Refused("SR_BACKEND_FAILURE_460", mentioning("Source and target VDI are unrelated")))
 
 
+def doubtful_log() -> Expectation:
+    """Expect refusal: a log between the two met an unclean stop and cannot be trusted (storage layer, error 459)."""
+    return expect(Refused("SR_BACKEND_FAILURE_459"))
+
+
 def same_vdi() -> Expectation:
     """Expect refusal: earlier and later VDI are one and the same: the storage layer's other message of 460."""
     return expect(Refused("SR_BACKEND_FAILURE_460", mentioning("Source and target VDI are same")))

@@ -104,6 +104,7 @@ IN_USE_FOR_DATA_DESTROY = Reason(
     lambda s: refusals.in_use(s.disk.ref),
 )
 SAME_VDI = Reason(lambda s: s.same, lambda _: refusals.same_vdi())
+DOUBTFUL_LOG = Reason(lambda s: None if s.related is None else False, lambda _: refusals.doubtful_log())
 UNRELATED = Reason(lambda s: _negated(s.related), lambda _: refusals.unrelated())
 SHARABLE = Reason(lambda s: s.disk.sharable, lambda s: refusals.sharable(s.disk.ref))
 RAW_IMAGE = Reason(lambda s: None if s.disk.raw else False, lambda _: refusals.raw_vdi())
@@ -135,7 +136,7 @@ GROUPS: dict[str, tuple[tuple[Reason, ...], ...]] = {
         (NO_LOG_SPACE,),
     ),
     "disable_cbt": ((DRIVER,), (ATTACHED_SR,), ELIGIBILITY, (LOG_STAYS,)),
-    "list_changed_blocks": ((DRIVER,), (ATTACHED_SR,), (IN_USE_FOR_READING,), (SAME_VDI, UNRELATED)),
+    "list_changed_blocks": ((DRIVER,), (ATTACHED_SR,), (IN_USE_FOR_READING,), (DOUBTFUL_LOG,), (SAME_VDI, UNRELATED)),
     "snapshot": (
         (DRIVER,),
         (ATTACHED_SR,),

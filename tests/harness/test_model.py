@@ -49,6 +49,17 @@ def write(block: int) -> Write:
     return Write("disk", block * BLOCK, BLOCK)
 
 
+def test_a_doubtful_log_may_be_refused_as_inconsistent_until_the_disk_is_attached_again() -> None:
+    refused = Failed("SR_BACKEND_FAILURE_459", ("", "inconsistent", ""))
+    step = ListChanged("baseline", "disk")
+    sound = tracked(write(4))
+    assert not any(one.allows(refused) for one in sound.allowed(step).alternatives)
+    doubtful = after(Attach("disk", Attachment.READ_WRITE), UncleanStop("disk"), model=sound)
+    assert any(one.allows(refused) for one in doubtful.allowed(step).alternatives)
+    again = after(Attach("disk", Attachment.READ_WRITE), Attach("disk", Attachment.NONE), model=doubtful)
+    assert not any(one.allows(refused) for one in again.allowed(step).alternatives)
+
+
 def test_a_set_begins_with_enabling_and_ends_with_disabling() -> None:
     model = tracked(write(3), Snapshot("disk", "second"), Disable("disk"), Snapshot("disk", "outside"))
     assert model.expected_status() == {"disk": False, "baseline": True, "second": True, "outside": False}
@@ -175,7 +186,7 @@ def test_an_unclean_stop_makes_the_log_doubtful_until_the_next_attach() -> None:
     model = tracked(Attach("disk", Attachment.READ_WRITE), write(4), UncleanStop("disk"))
     assert model.enabled("disk") is None
     listing = model.allowed(ListChanged("baseline", "disk"))
-    assert listing == SUCCESS | refusals.unrelated()
+    assert listing == SUCCESS | refusals.doubtful_log() | refusals.unrelated()
     bounds = model.bounds("baseline", "disk")
     assert bounds.missed(Bitmap.of(set(), SIZE)) == {4}
     assert bounds.may is None
@@ -195,7 +206,7 @@ def test_an_import_after_an_unclean_stop_is_an_attach() -> None:
 
 def test_a_snapshot_between_unclean_stop_and_attach_never_hides_a_block() -> None:
     model = tracked(Attach("disk", Attachment.READ_WRITE), write(4), UncleanStop("disk"), Snapshot("disk", "doubtful"))
-    assert model.allowed(ListChanged("baseline", "doubtful")) == SUCCESS | refusals.unrelated()
+    assert model.allowed(ListChanged("baseline", "doubtful")) == SUCCESS | refusals.doubtful_log() | refusals.unrelated()
     assert model.bounds("baseline", "doubtful").must == {4}
     assert model.enabled("doubtful") is None
     model.saw_enabled("doubtful", enabled=False)
@@ -220,7 +231,7 @@ def test_a_lost_answer_leaves_both_open_until_the_state_is_read() -> None:
 def test_a_lost_answer_to_disabling_leaves_listing_open() -> None:
     model = tracked(write(2))
     model.happened(Disable("disk"), Indeterminate("closed"))
-    assert model.allowed(ListChanged("baseline", "disk")) == SUCCESS | refusals.unrelated()
+    assert model.allowed(ListChanged("baseline", "disk")) == SUCCESS | refusals.doubtful_log() | refusals.unrelated()
     after(Disable("disk"), model=model)
     assert len(model.states) == 1
     assert model.allowed(ListChanged("baseline", "disk")) == refusals.unrelated()
