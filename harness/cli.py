@@ -32,7 +32,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     if words[:1] == ["emulator"]:
         from xencbt.fixtures.emulator.program import main as emulator_main  # noqa: PLC0415  no other command needs it
 
-        return emulator_main(words[1:])
+        try:
+            return emulator_main(words[1:])
+        except SystemExit as stop:
+            return Exit.OK if not stop.code else Exit.USAGE
     arguments, for_pytest = _split(words)
     parser = _parser()
     try:

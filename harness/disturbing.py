@@ -24,18 +24,19 @@ class Faults:
         return self._lab.open_session(via=Endpoint.parse(self._interceptor.url), deadline_s=deadline_s)
 
     @contextmanager
-    def armed(self, session: Session, *planned: Planned) -> Iterator[None]:
+    def armed(self, session: Session, *planned: Planned) -> Iterator[Armed]:
         """Let `planned` faults strike the calls of `session` (from `session()`) inside the `with`.
 
-        Afterwards they are healed and their receipts belong to the finding. Raises NotExercised when the body ended
-        well although one of them did not fire: then nothing was shown. Raises HarnessError, whatever the body raised,
-        when the interceptor itself could not reach or trust the target: a lost call then says nothing of the target.
+        Yields what they did, as it stands. Afterwards they are healed and their receipts belong to the finding. Raises
+        NotExercised when the body ended well although one of them did not fire: then nothing was shown. Raises
+        HarnessError, whatever the body raised, when the interceptor itself could not reach or trust the target: a lost
+        call then says nothing of the target.
         """
         at_work: Armed | None = None
         before = self._interceptor.problems
         try:
             with self._interceptor.arm(Plan.of(*planned), session.ref) as at_work:
-                yield
+                yield at_work
         finally:
             if at_work is not None:
                 self._receipts.extend(at_work.receipts)

@@ -18,7 +18,6 @@ from xencbt.harness import searching
 from xencbt.harness.catalogue import catalogue_hash
 from xencbt.harness.errors import HarnessError, UsageError
 from xencbt.harness.exchange import Recorder
-from xencbt.harness.journal import Summary
 from xencbt.harness.masking import Secrets
 from xencbt.harness.settings import Settings
 from xencbt.proxies.interceptor import Interceptor
@@ -130,10 +129,16 @@ class Judge:
         words += ["--", "-k", test_id.partition("::")[2].partition("[")[0]]
         return shlex.join(words)
 
-    def close(self) -> Summary:
-        """Remove what was created and is left, and end everything that was started."""
+    def close(self) -> dict[str, Any]:
+        """Remove what was created and is left, end everything that was started; returns the `journal` event's fields.
+
+        Clean-up failures are told there, for themselves: they change no test's verdict.
+        """
         with self._open:
-            return self._bench.close() if self._bench is not None else Summary(created=0, removed=0)
+            if self._bench is None:
+                return {"created": 0, "removed": 0, "left": [], "troubles": []}
+            summary = self._bench.close().as_json()
+            return summary | {"troubles": [self.secrets.mask(trouble) for trouble in self._bench.troubles]}
 
 
 def _asked_password(settings: Settings) -> str:

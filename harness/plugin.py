@@ -170,7 +170,9 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
         return
     judge = config.stash.get(JUDGE, None)
     if judge is not None:
-        run.emit("journal", **judge.close().as_json())
+        run.emit("journal", **judge.close())
+    if session.exitstatus == pytest.ExitCode.USAGE_ERROR:
+        return
     if isinstance(run.sink, Shipped):
         config.workeroutput[SHIPMENT] = run.sink.take()  # type: ignore[attr-defined]  # xdist gives it to its workers
     elif front is not None or run.sink.has("run_started"):
@@ -223,9 +225,17 @@ class Receiver:
         if str(report.when) == "???":  # how xdist reports the test during which a worker died
             self._run.problem(f"a worker died during {report.nodeid}")
 
+    def pytest_collectreport(self, report: pytest.CollectReport) -> None:
+        """Remember that tests could not even be collected: what was not seen was not judged."""
+        if report.failed and isinstance(self._run.sink, Written):  # a worker's reports come to the writing process too
+            said = [line for line in report.longreprtext.splitlines() if line.startswith("E ")]
+            self._run.problem(
+                f"{report.nodeid} could not be collected: {(said or ['?'])[-1].removeprefix('E ').strip()}"
+            )
+
     def pytest_keyboard_interrupt(self, excinfo: pytest.ExceptionInfo[BaseException]) -> None:
-        """Remember Ctrl-C (and SIGTERM): the run is not complete."""
-        if excinfo.errisinstance(KeyboardInterrupt):
+        """Remember Ctrl-C (and SIGTERM): the run is not complete. Pytest stops itself by a kind of its own."""
+        if excinfo.errisinstance(KeyboardInterrupt) and not excinfo.errisinstance(pytest.Session.Interrupted):
             self._run.interrupted = True
 
     def pytest_internalerror(self, excrepr: object) -> None:

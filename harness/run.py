@@ -41,7 +41,8 @@ class Run:
         self._finished: set[str] = set()
         self._watch = watch
         self._began = time.monotonic()
-        self._seen: set[str] = set()
+        self._begun = False
+        self._early: list[str] = []
 
     def emit(self, event: str, /, **fields: object) -> None:
         """Tell one event."""
@@ -79,6 +80,9 @@ class Run:
                 "filtered": filtered,
             },
         )
+        self._begun = True
+        while self._early:
+            self.problem(self._early.pop(0))
 
     def select(self, requirements: Collection[str], planned: Mapping[str, Collection[str]]) -> None:
         """Tell which requirements the run decides, and by which tests: test id to the requirements it decides."""
@@ -95,8 +99,14 @@ class Run:
         self.emit("test_finished", **finding.as_json())
 
     def problem(self, reason: str) -> None:
-        """Tell that the harness or the lab broke outside any test: the run ends with exit code 4."""
-        self.emit("problem", verdict="error", reason=reason)
+        """Tell that the harness or the lab broke outside any test: the run ends with exit code 4.
+
+        What went wrong before the run began is told right after its beginning, with which every record starts.
+        """
+        if self._begun:
+            self.emit("problem", verdict="error", reason=reason)
+        else:
+            self._early.append(reason)
 
     def end(self) -> None:
         """Tell that the run ends; it is complete when every selected test has its finding."""

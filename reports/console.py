@@ -31,9 +31,18 @@ def summary(run: Run, folder: Path | None = None, paint: Paint = _PLAIN) -> str:
 
 
 def _left_behind(run: Run) -> list[str]:
-    left = run["journal"]["left"] if run["journal"] else []
-    if not left:
+    if not run["journal"]:
         return []
-    shown = "; ".join(one_line(str(one)) for one in left[:LEFT_SHOWN])
-    more = f"; and {len(left) - LEFT_SHOWN} more" if len(left) > LEFT_SHOWN else ""
-    return [hanging("left", f"{len(left)} created on the target and not removed: {shown}{more}", pad=len("verdict"))]
+    left = [one_line(str(one)) for one in run["journal"]["left"]]
+    troubles = [one_line(one) for one in run["journal"]["troubles"]]
+    said = []
+    if left:
+        said.append(_listed("left", f"{len(left)} created on the target and not removed", left))
+    if troubles:
+        said.append(_listed("cleanup", f"{len(troubles)} failures, which change no verdict", troubles))
+    return said
+
+
+def _listed(head: str, what: str, lines: list[str]) -> str:
+    more = f"; and {len(lines) - LEFT_SHOWN} more" if len(lines) > LEFT_SHOWN else ""
+    return hanging(head, f"{what}: {'; '.join(lines[:LEFT_SHOWN])}{more}", pad=len("verdict"))

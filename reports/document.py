@@ -181,6 +181,7 @@ def _journal(told: Told) -> JournalRow | None:
         created=sum(int(entry["created"]) for entry in told.journals),
         removed=sum(int(entry["removed"]) for entry in told.journals),
         left=[left for entry in told.journals for left in entry["left"]],
+        troubles=[str(trouble) for entry in told.journals for trouble in entry["troubles"]],
     )
 
 

@@ -103,6 +103,7 @@ class JournalRow(TypedDict):
     created: int
     removed: int
     left: list[Any]
+    troubles: list[str]
 
 
 class ProblemRow(TypedDict):

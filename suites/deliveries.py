@@ -109,10 +109,14 @@ class Wire:
 
     def _disturb(self, switch: Switch, disk: Disk, fault: Fault, calls: int) -> None:
         before = self._executions(switch)
-        with self._faults.armed(self._session, Planned(fault, switch.method, times=calls)):
+        with self._faults.armed(self._session, Planned(fault, switch.method, times=calls)) as armed:
             outcomes = [self._session.call(switch.method, disk.ref) for _ in range(calls)]
         for outcome in outcomes:
             self._judge_answer(switch, fault, outcome)
+        if isinstance(fault, Duplicate):
+            for firing in armed.receipts[0].firings:
+                second = firing.answer or Indeterminate("nobody saw an answer")
+                self._lab.check(second, SUCCESS, f"the second of two deliveries of {switch.method}")
         self._judge_executions(switch, before, calls * DELIVERIES[type(fault)])
 
     def _undisturbed(self, switch: Switch, disk: Disk) -> None:

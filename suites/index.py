@@ -35,5 +35,13 @@ def deciding_tests() -> dict[str, tuple[str, ...]]:
 def _marked(module: ModuleType) -> Iterator[tuple[str, tuple[str, ...]]]:
     for name, value in vars(module).items():
         if name.startswith("test_") and callable(value):
-            marks = [mark for mark in getattr(value, "pytestmark", ()) if mark.name == "decides"]
-            yield name, tuple(requirement for mark in marks for requirement in mark.args)
+            marks = getattr(value, "pytestmark", ())
+            of_parameters = (
+                mark
+                for parametrized in marks
+                if parametrized.name == "parametrize"
+                for case in parametrized.args[1]
+                for mark in getattr(case, "marks", ())
+            )
+            deciding = [mark for mark in (*marks, *of_parameters) if mark.name == "decides"]
+            yield name, tuple(dict.fromkeys(requirement for mark in deciding for requirement in mark.args))

@@ -1,12 +1,13 @@
 """What a backup does with a bitmap, on real content: which blocks differ, and what an older image becomes by them."""
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from itertools import combinations
 
 from xencbt.fixtures.disks import Disk
 from xencbt.harness.bitmap import BLOCK, BadBitmap, Bitmap, describe
 from xencbt.harness.expectations import refusals
 from xencbt.harness.verdicts import Violation
+from xencbt.suites.listing import assert_listed
 
 
 def differing(before: bytes, after: bytes) -> frozenset[int]:
@@ -61,22 +62,6 @@ def marked(answer: object) -> Bitmap:
         raise Violation("the listing is no bitmap", expected=("standard base64",), actual=str(error)) from error
 
 
-def assert_marked(earlier: Disk, later: Disk, blocks: Collection[int]) -> Bitmap:
-    """Expect that the listing from `earlier` to `later` is well-formed and marks at least `blocks`; returns it."""
-    bitmap = earlier.changed_blocks_to(later)
-    fault = bitmap.fault(later.size)
-    if fault is not None:
-        raise Violation("the bitmap's form is wrong", expected=("one bit for each block of the later",), actual=fault)
-    missed = frozenset(blocks) - bitmap.blocks
-    if missed:
-        raise Violation(
-            f"a backup would lose {describe(missed)}",
-            expected=(f"at least {describe(blocks)} marked",),
-            actual=str(bitmap),
-        )
-    return bitmap
-
-
 def contents(disks: Iterable[Disk]) -> dict[Disk, bytes]:
     """Read each of `disks` whole."""
     return {disk: disk.read() for disk in disks}
@@ -92,7 +77,7 @@ def assert_comparable(
     images = images or contents(snapshots)
     found = {}
     for (first, earlier), (last, later) in combinations(enumerate(snapshots), 2):
-        found[earlier, later] = bitmap = assert_marked(earlier, later, ())
+        found[earlier, later] = bitmap = assert_listed(earlier, later, ())
         assert_safe(bitmap, images[earlier], images[later], f"from state {first} to state {last}")
     return found
 

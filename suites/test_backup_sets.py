@@ -16,10 +16,10 @@ from xencbt.harness.model import Disable, Enable, Snapshot, Write
 from xencbt.harness.outcome import Ok
 from xencbt.harness.verdicts import Violation
 from xencbt.suites.histories import LENGTHS, SIZE, THINNING, WRITING, History, histories, let_run, perform
+from xencbt.suites.listing import assert_listed
 from xencbt.suites.play import Play
 from xencbt.suites.restoring import (
     assert_comparable,
-    assert_marked,
     assert_safe,
     assert_same_content,
     assert_unrelated,
@@ -69,10 +69,10 @@ def test_changes_are_listed_against_the_baseline(disk: Disk) -> None:
     first = disk.write(block=7).snapshot()
     second = disk.write(blocks=(8, 60)).snapshot()
     disk.write(block=20)
-    assert_marked(baseline, first, {7})
-    assert_marked(baseline, second, {7, 8, 60})
-    assert_marked(baseline, disk, {7, 8, 20, 60})
-    assert_marked(second, disk, {20})
+    assert_listed(baseline, first, {7})
+    assert_listed(baseline, second, {7, 8, 60})
+    assert_listed(baseline, disk, {7, 8, 20, 60})
+    assert_listed(second, disk, {20})
 
 
 @decides("SET-03", "LIST-08")
@@ -229,7 +229,7 @@ def test_deleting_a_snapshot_in_the_middle_loses_no_change(lab: Lab) -> None:
     assert_comparable([baseline, middle, last])
     middle.destroy()
     assert_comparable([baseline, last], images)
-    assert_marked(baseline, disk.write(block=6), {4, 5, 6})
+    assert_listed(baseline, disk.write(block=6), {4, 5, 6})
 
 
 @decides("LIST-01")

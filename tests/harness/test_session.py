@@ -1,6 +1,7 @@
 """The session sends each call once, gives an outcome for whatever comes back, and records nothing secret."""
 
 import json
+import select
 import socket
 import threading
 from collections.abc import Iterator
@@ -112,7 +113,11 @@ def test_a_connection_that_was_closed_while_idle_is_replaced_before_sending() ->
         sock.shutdown(socket.SHUT_RDWR)
 
     with serving(answer_and_close_silently) as (host, session):
-        assert [session.call(CALL, VDI) for _ in range(3)] == [Ok("")] * 3
+        for _ in range(3):
+            assert session.call(CALL, VDI) == Ok("")
+            idle = session._binding.once.channel._sock
+            assert idle is not None
+            assert select.select([idle], [], [], 30.0)[0], "the end of the connection arrived"
         assert host.requests[CALL] == 3
 
 

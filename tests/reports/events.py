@@ -89,7 +89,7 @@ def run_finished(**changes: object) -> Event:
 
 
 def journal(**changes: object) -> Event:
-    return {"event": "journal", "created": 3, "removed": 3, "left": []} | changes
+    return {"event": "journal", "created": 3, "removed": 3, "left": [], "troubles": []} | changes
 
 
 def whole_run(*findings: Finding, strict: bool = False) -> list[Event]:

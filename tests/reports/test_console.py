@@ -167,6 +167,13 @@ def test_what_was_left_behind_is_said_beside_the_verdict() -> None:
     events[-2] = journal(created=2, removed=1, left=["VDI 7f3c: VDI_IN_USE"])
     text = summary(build(events))
     assert "left     1 created on the target and not removed: VDI 7f3c: VDI_IN_USE" in text
+
+
+def test_trouble_in_cleaning_up_is_said_for_itself() -> None:
+    events = whole_run(finding("ENABLE-02"))
+    events[-2] = journal(troubles=["VBD.unplug: DEVICE_DETACH_REJECTED"])
+    text = summary(build(events))
+    assert "cleanup  1 failures, which change no verdict: VBD.unplug: DEVICE_DETACH_REJECTED" in text
     assert "Conforms" in text
 
 

@@ -80,6 +80,7 @@ def test_a_filter_of_pytest_that_matches_nothing_is_2(tmp_path: Path) -> None:
         ),
         (("--target", "http://127.0.0.1:1", "--sr", "x"), "no password"),
         (("--", "--no-such-pytest-option"), "no-such-pytest-option"),
+        (("--", "no_such_folder/test_x.py"), "no_such_folder"),
     ],
 )
 def test_a_usage_error_is_3_and_leaves_no_folder(tmp_path: Path, words: tuple[str, ...], message: str) -> None:
@@ -153,6 +154,22 @@ def test_a_failing_host_is_1_and_names_the_requirement(tmp_path: Path) -> None:
     assert any("VDI.get_cbt_enabled" in step for step in evidence["steps"])
     assert not any("VDI.destroy" in step for step in evidence["steps"]), "cleaning up is no step"
     assert evidence["rerun"].startswith("xencbt run --seed")
+
+
+def test_tests_that_cannot_be_collected_are_4_beside_others_that_pass(tmp_path: Path) -> None:
+    (tmp_path / "test_broken.py").write_text("import no_such_module\n")
+    (tmp_path / "test_own.py").write_text(
+        "from xencbt.harness.decides import decides\n"
+        "@decides('ENABLE-01')\n"
+        "def test_passes(disk):\n"
+        "    assert not disk.cbt_enabled\n"
+    )
+    ran = xencbt(tmp_path, "run", "--", "test_broken.py", "test_own.py", "--continue-on-collection-errors")
+    assert ran.exit == 4, ran.stdout + ran.stderr
+    assert ran.verdicts == {"ENABLE-01": "pass"}
+    assert "no_such_module" in ran.document["problems"][0]["reason"]
+    alone = xencbt(tmp_path, "run", "--", "test_broken.py")
+    assert alone.exit == 4, alone.stdout + alone.stderr
 
 
 @pytest.mark.parametrize("signum", [signal.SIGINT, signal.SIGTERM])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from contextlib import contextmanager
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, cast
 
 import pytest
@@ -14,7 +15,7 @@ from xencbt.fixtures.targets import Target
 from xencbt.harness.bitmap import BLOCK
 from xencbt.harness.capabilities import Capabilities, Capability, Product, Repository
 from xencbt.harness.errors import HarnessError
-from xencbt.harness.faults import KINDS, AnswerLost, Duplicate, Fault, Planned, RequestDropped
+from xencbt.harness.faults import KINDS, AnswerLost, Duplicate, Fault, Firing, Planned, Receipt, RequestDropped
 from xencbt.harness.journal import Journal
 from xencbt.harness.model import Enable, Snapshot, Write
 from xencbt.harness.outcome import Failed, Indeterminate, Ok, Outcome
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
     from xencbt.fixtures.control import Control
     from xencbt.harness.disturbing import Faults
 
+NOW = datetime(2026, 1, 1, tzinfo=UTC)
 FAULTS: list[Fault] = [AnswerLost(), RequestDropped(), Duplicate()]
 EVERY = pytest.mark.parametrize("fault", FAULTS, ids=lambda fault: fault.name)
 BOTH = pytest.mark.parametrize("switch", list(Switch), ids=str)
@@ -38,7 +40,8 @@ BOTH = pytest.mark.parametrize("switch", list(Switch), ids=str)
 class Line:
     """Session, faults and control interface in one: delivers calls to the host as the armed fault says.
 
-    `executions` is how often the host counts each delivery, `answered` whether the client hears what it must not.
+    `executions` is how often the host counts each delivery, `answered` whether the client hears what it must not,
+    `second` what a second delivery is answered instead.
     """
 
     uuid = "line"
@@ -49,21 +52,29 @@ class Line:
         self.fault: Fault | None = None
         self.executions: Callable[[str], int] = lambda _: 1
         self.answered = False
+        self.second: Outcome | None = None
+        self.firings: list[Firing] = []
         self.after: Callable[[str, str], object] = lambda _, __: None
 
     def session(self) -> Line:
         return self
 
     @contextmanager
-    def armed(self, _: Line, planned: Planned) -> Iterator[None]:
-        self.fault = planned.fault
-        yield
+    def armed(self, _: Line, planned: Planned) -> Iterator[Line]:
+        self.fault, self.planned, self.firings = planned.fault, planned, []
+        yield self
         self.fault = None
+
+    @property
+    def receipts(self) -> tuple[Receipt, ...]:
+        return (Receipt(self.planned, NOW, tuple(self.firings)),)
 
     def call(self, method: str, ref: str) -> Outcome:
         outcomes = [
             self._deliver(method, ref) for _ in range(1 if self.fault is None else DELIVERIES[type(self.fault)])
         ]
+        if self.fault is not None:
+            self.firings.append(Firing(NOW, 1, method, self.second or outcomes[-1] if outcomes else None))
         self.after(method, ref)
         lost = isinstance(self.fault, AnswerLost | RequestDropped) and not self.answered
         return Indeterminate("the connection was closed") if lost else [*outcomes, Ok("")][0]
@@ -227,3 +238,11 @@ def test_a_delivery_that_was_not_executed_exercises_nothing(lab: Lab, wire: Wire
     line.executions = lambda _: 0
     with pytest.raises(NotExercised, match="executed 0 of 2 deliveries"):
         wire.strike(play, Switch.ENABLE, Duplicate())
+
+
+@BOTH
+def test_a_refused_second_delivery_is_a_violation(wire: Wire, lab: Lab, line: Line, switch: Switch) -> None:
+    play = begun(lab, enabled=not switch.wanted)
+    line.second = Failed("VDI_CBT_ENABLED", ("ref",))
+    with pytest.raises(Violation, match="second of two deliveries"):
+        wire.strike(play, switch, Duplicate())

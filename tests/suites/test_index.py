@@ -49,9 +49,12 @@ def test_every_requirement_of_an_implemented_chapter_has_a_test(chapter: str) ->
     assert [requirement.id for requirement in CATALOGUE.of_chapter(chapter) if requirement.id not in with_test] == []
 
 
-def test_the_index_names_only_tests_that_exist() -> None:
-    indexed = {test for tests in deciding_tests().values() for test in tests}
-    assert indexed <= {test.removeprefix("xencbt.") for test, _, _ in decided()}
+def test_the_index_knows_every_test_and_all_it_decides() -> None:
+    indexed = {(test, requirement) for requirement, tests in deciding_tests().items() for test in tests}
+    said = {
+        (test.removeprefix("xencbt."), requirement) for test, all_of_it, _ in decided() for requirement in all_of_it
+    }
+    assert indexed == said
 
 
 def test_every_suite_has_a_name_to_call_it_by() -> None:

@@ -51,7 +51,7 @@ def lab(bench: Bench, request: pytest.FixtureRequest) -> Iterator[Lab]:
         Situation(type=VdiType.SUSPEND, on_boot=OnBoot.RESET, snapshot=True),
         *(Situation(sr=sr) for sr in FURNISHED),
     ],
-    ids=str,
+    ids=lambda situation: f"{situation.type}-on-{situation.sr}-{situation.vm}",
 )
 def test_the_disk_is_what_the_situation_says_and_the_model_agrees(lab: Lab, situation: Situation) -> None:
     scene = build(lab, situation)
