@@ -1,0 +1,159 @@
+"""Getting the list of blocks that changed between VDIs; what rests on backup sets is judged with those."""
+
+from itertools import combinations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from xencbt.fixtures.disks import Disk
+from xencbt.fixtures.lab import MIB, Lab
+from xencbt.fixtures.vms import PowerState
+from xencbt.harness.bitmap import BLOCK, Bitmap, block_count, describe
+from xencbt.harness.decides import decides
+from xencbt.harness.expectations import refusals
+from xencbt.harness.model import Enable, Resize, Snapshot, Write
+from xencbt.harness.verdicts import Violation
+from xencbt.suites.guests import undisturbed
+from xencbt.suites.histories import SIZE, WRITING, History, histories, perform
+from xencbt.suites.listing import assert_listed
+from xencbt.suites.play import Play
+from xencbt.suites.restoring import assert_safe
+
+STEP = 2 * MIB
+"""Drivers round sizes up to this."""
+
+
+@pytest.fixture(autouse=True)
+def content_moves(lab: Lab) -> None:
+    """Every test of this chapter writes to disks."""
+    lab.require("raw-import")
+
+
+def tracked(lab: Lab) -> tuple[Disk, Disk]:
+    """Give a tracked disk and its baseline."""
+    with lab.precondition("a tracked disk with a baseline"):
+        disk = lab.create_disk(size=SIZE).enable_cbt()
+        return disk, disk.snapshot()
+
+
+def played(lab: Lab, history: History) -> Play:
+    """Perform `history` on a tracked disk `a` that has a baseline."""
+    play = Play(lab)
+    play.create("a", size=SIZE)
+    play.do(Enable("a"))
+    play.do(Snapshot("a", "a.1"))
+    perform(play, history, ("a",))
+    return play
+
+
+def joined(bitmaps: dict[tuple[str, str], Bitmap], first: str, middle: str, last: str) -> Bitmap:
+    """Return the two steps from `first` over `middle` to `last` as one bitmap."""
+    return bitmaps[first, middle] | bitmaps[middle, last]
+
+
+@decides("LIST-04")
+@given(history=histories(WRITING, longest=8))
+def test_two_steps_lose_no_block_that_one_step_shows(lab: Lab, history: History) -> None:
+    """However a backup goes from one snapshot to a later one: directly or by way of any between, nothing is lost."""
+    with lab.example():
+        play = played(lab, history)
+        bitmaps = play.listings()
+        for first, middle, last in combinations(play.names_of_snapshots(), 3):
+            missed = play.model.bounds(first, last).must - joined(bitmaps, first, middle, last).blocks
+            if missed:
+                raise Violation(
+                    f"by way of {middle} a backup loses {describe(missed)}",
+                    expected=(str(bitmaps[first, last]),),
+                    actual=str(joined(bitmaps, first, middle, last)),
+                )
+
+
+@decides("LIST-12")
+@given(history=histories(WRITING, longest=8))
+def test_two_steps_show_what_one_step_shows(lab: Lab, history: History) -> None:
+    """Both ways mark the same blocks."""
+    with lab.example():
+        play = played(lab, history)
+        bitmaps = play.listings()
+        for first, middle, last in combinations(play.names_of_snapshots(), 3):
+            if bitmaps[first, last].blocks != joined(bitmaps, first, middle, last).blocks:
+                raise Violation(
+                    f"from {first} to {last}, directly and by way of {middle}, differ",
+                    expected=(str(bitmaps[first, last]),),
+                    actual=str(joined(bitmaps, first, middle, last)),
+                )
+
+
+@decides("LIST-05")
+def test_the_bitmap_covers_a_grown_disk(lab: Lab) -> None:
+    """Changes from before the growth stay, and those of the new part are there."""
+    disk, baseline = tracked(lab)
+    small = disk.write(block=1).snapshot()
+    grown = disk.write(block=2).resize(disk.size + 2 * STEP)
+    beyond = block_count(small.size)
+    last = grown.write(blocks=(3, beyond, block_count(grown.size) - 1)).snapshot()
+    bitmap = assert_listed(baseline, last, {1, 2, 3, beyond, block_count(grown.size) - 1})
+    assert_safe(bitmap, baseline.read(), last.read())
+    assert_listed(small, last, {2, 3, beyond})
+    assert_listed(baseline, small, {1})
+
+
+@decides("LIST-05")
+@given(
+    growths=st.lists(st.integers(0, 3), min_size=1, max_size=3),
+    places=st.lists(st.integers(0, 2**20), min_size=1, max_size=3),
+)
+def test_the_bitmap_covers_a_disk_that_grows_again_and_again(lab: Lab, growths: list[int], places: list[int]) -> None:
+    """Of any growth, with writes and snapshots between: each listing has the length of its later state."""
+    with lab.example():
+        play = Play(lab)
+        disk = play.create("a", size=STEP)
+        play.do(Enable("a"))
+        play.do(Snapshot("a", "start"))
+        for number, growth in enumerate(growths):
+            for place in places:
+                play.do(Write("a", place % block_count(disk.size) * BLOCK, 1))
+            play.do(Snapshot("a", f"before {number}"))
+            play.do(Resize("a", disk.size + growth * STEP))
+            play.do(Write("a", disk.size - 1, 1))
+            play.do(Snapshot("a", f"after {number}"))
+        play.listings()
+
+
+@decides("LIST-07")
+@pytest.mark.parametrize("mode", ["RW", "RO"])
+def test_a_disk_in_use_cannot_be_the_later_one(lab: Lab, mode: str) -> None:
+    """While a VM holds it the live disk is refused; a snapshot of it is not, nor the disk once it is let go."""
+    disk, baseline = tracked(lab)
+    disk.write(block=4)
+    vm = lab.create_vm()
+    vm.attach(disk, mode="RW" if mode == "RW" else "RO")
+    lab.consent("vm-power")
+    vm.start()
+    lab.refuses(baseline, "list_changed_blocks", disk.ref, expectation=refusals.in_use(disk.ref))
+    assert_listed(baseline, disk.snapshot(), {4})
+    vm.shutdown()
+    assert_listed(baseline, disk, {4})
+
+
+@decides("LIST-07")
+def test_a_disk_that_a_vm_snapshot_holds_can_be_the_later_one(lab: Lab) -> None:
+    """A VM snapshot's VBDs are no use of the disk."""
+    disk, baseline = tracked(lab)
+    disk.write(block=4)
+    (held,) = lab.create_vm(disk).snapshot().disks()
+    assert_listed(baseline, held, {4})
+
+
+@decides("LIST-10")
+@pytest.mark.parametrize("power_state", ["Halted", "Running", "Paused", "Suspended"])
+def test_listing_needs_no_vm_offline_and_changes_nothing(lab: Lab, power_state: PowerState) -> None:
+    """The VM of the disk goes on in any power state, no record changes, and the answer stays the same."""
+    disk, baseline = tracked(lab)
+    last = disk.write(blocks=(5, 6)).snapshot()
+    vm = lab.create_vm(disk, power_state=power_state)
+    with undisturbed(vm, by="VDI.list_changed_blocks"), lab.unchanged(disk, baseline, last, after="listing"):
+        bitmap = assert_listed(baseline, last, {5, 6})
+    if assert_listed(baseline, last, {5, 6}) != bitmap:
+        raise Violation("listing twice gives two answers", expected=(str(bitmap),), actual="another bitmap")
