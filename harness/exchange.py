@@ -8,7 +8,7 @@ from typing import Any
 
 from xencbt.harness.masking import Secrets
 
-KEPT_EXCHANGES = 60
+KEPT_EXCHANGES = 200
 """How many of the latest exchanges of a test (or of its latest example) are kept as evidence."""
 
 KEPT_TEXT = 4096

@@ -1,6 +1,6 @@
 """One judged test from its first phase to its finding: what pytest saw, and what the lab counted."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -9,6 +9,7 @@ import pytest
 from xencbt.fixtures.lab import Lab
 from xencbt.harness import searching
 from xencbt.harness.classify import Classified, Phase
+from xencbt.harness.exchange import Exchange
 from xencbt.harness.faults import Receipt
 from xencbt.harness.findings import Evidence, Finding
 from xencbt.harness.gathering import Gathering
@@ -23,6 +24,19 @@ KEPT_RECEIPTS = 20
 
 SKIPPED_FOR_PYTEST = frozenset({Verdict.UNSUPPORTED, Verdict.NOT_RUN})
 """Verdicts for which pytest's word is `skipped`; every other one but `pass` fails the test for pytest as well."""
+
+
+def steps_of(kept: Sequence[Exchange]) -> list[Exchange]:
+    """Return the exchanges that lead to a failure: those that do something, and the last, which showed it.
+
+    Left out are reads that were answered and the tasks of transfers; what is told must be short enough to repeat.
+    """
+    return [exchange for exchange in kept if exchange is kept[-1] or not _is_read(exchange)]
+
+
+def _is_read(exchange: Exchange) -> bool:
+    cls, _, call = exchange.method.partition(".")
+    return (cls == "task" or call.startswith("get_")) and exchange.outcome.startswith("ok")
 
 
 class Trial:
@@ -105,7 +119,7 @@ class Trial:
         return Evidence(
             expected=tuple(self._mask(each) for each in decided.expected),
             actual=self._mask(decided.actual),
-            steps=tuple(f"{exchange.step} → {exchange.outcome}" for exchange in kept),
+            steps=tuple(f"{exchange.step} → {exchange.outcome}" for exchange in steps_of(kept)),
             exchange=kept[-1].as_json() if kept else None,
             rerun=self._judge.rerun(requirement, self.id),
             traceback=self._mask(self._traceback),

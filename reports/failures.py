@@ -38,8 +38,8 @@ def failure_block(test: FindingRow, requirements: Iterable[RequirementRow], pain
     note = nondeciding_note(test, own)
     lines = [f"{paint(test['verdict'], verdict)}  {one_line(test['id'])}" + (f"  ({note})" if note else "")]
     lines.append(_part("because", test["reason"]))
-    for row in own:
-        lines += _requirement(row)
+    lines += [_part("requirement", f"{row['id']}: {row['statement']}") for row in own]
+    lines += _sources(own)
     lines += _alternatives(evidence["expected"])
     if evidence["actual"] and one_line(evidence["actual"]) != one_line(test["reason"]):
         lines.append(_part("actual", evidence["actual"]))
@@ -55,13 +55,14 @@ def failure_block(test: FindingRow, requirements: Iterable[RequirementRow], pain
     return "\n".join(lines)
 
 
-def _requirement(row: RequirementRow) -> list[str]:
-    source = row["source"]
-    lines = [
-        _part("requirement", f"{row['id']}: {row['statement']}"),
-        _part("source", f"{source['page']}, “{source['section']}”"),
-    ]
-    return lines + ([f"  {'':<{_PAD}}  {visible(source['url'])}"] if source["url"] else [])
+def _sources(rows: Iterable[RequirementRow]) -> list[str]:
+    lines: list[str] = []
+    for page, section, url in dict.fromkeys(
+        (row["source"]["page"], row["source"]["section"], row["source"]["url"]) for row in rows
+    ):
+        lines.append(_part("source", f"{page}, “{section}”"))
+        lines += [f"  {'':<{_PAD}}  {visible(url)}"] if url else []
+    return lines
 
 
 def _alternatives(expected: Iterable[str]) -> list[str]:
