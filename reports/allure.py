@@ -59,7 +59,7 @@ def render(run: Run) -> dict[str, bytes]:
 
 
 def _result(test: FindingRow, rows: Sequence[RequirementRow], run: Run) -> tuple[TestResult, dict[str, bytes]]:
-    full_name, bare_name, module = _names(test["id"])
+    full_name, module = _names(test["id"])
     key = _uuid(run, full_name)
     begin = _milliseconds(run["started"])
     attachments = list(_attachments(test, rows, key))
@@ -69,7 +69,8 @@ def _result(test: FindingRow, rows: Sequence[RequirementRow], run: Run) -> tuple
         name=full_name.partition("#")[2],
         fullName=full_name,
         historyId=_digest(full_name),
-        testCaseId=_digest(bare_name),
+        # Allure 3 tells tests apart by this alone: shared by parameters, all but one would show as retries of it
+        testCaseId=_digest(full_name),
         titlePath=module.split("."),
         status=status,
         stage="finished",
@@ -104,11 +105,10 @@ def _trouble(message: str, run: Run) -> TestResult:
     )
 
 
-def _names(test_id: str) -> tuple[str, str, str]:
-    """Return full name, full name without the parameters of a parametrised test, and module, of a test's id."""
+def _names(test_id: str) -> tuple[str, str]:
+    """Return full name and module of a test's id."""
     module, _, name = visible(test_id).partition("::")
-    full_name = f"{module}#{name or module}"
-    return full_name, full_name.partition("[")[0], module
+    return f"{module}#{name or module}", module
 
 
 def _details(test: FindingRow, rows: Sequence[RequirementRow]) -> StatusDetails | None:

@@ -207,11 +207,11 @@ def test_allures_history_depends_on_the_tests_id_alone(order: list[int], later: 
     assert len({result["historyId"] for result in results.values()}) == 4
 
 
-def test_the_parameters_of_one_test_are_one_case_with_several_histories() -> None:
+def test_the_parameters_of_one_test_are_no_retries_of_each_other() -> None:
     findings = [finding("ENABLE-06", id=f"suites.x::test_states[{state}]") for state in ("halted", "running")]
     results = allure_results(build(whole_run(*findings))).values()
     assert len({result["historyId"] for result in results}) == 2
-    assert len({result["testCaseId"] for result in results}) == 1
+    assert len({result["testCaseId"] for result in results}) == 2
 
 
 def test_the_environment_names_the_emulator_and_escapes_what_it_said() -> None:
