@@ -254,3 +254,11 @@ def test_a_transfer_blocks_nobody_and_a_large_export_streams(disk: Transfers) ->
     response.close()
     wait_until(lambda: not disk.served.host.running)
     assert disk.served.call("VDI.get_VBDs", disk.session, disk.vdi) == []
+
+
+def test_a_frame_may_be_as_long_as_its_length_field_says(disk: Transfers) -> None:
+    size = 65 * 1024**2
+    disk.served.on_loop(lambda: disk.store.run("resize", operations.resize(disk.store, disk.uuid, size)))
+    task = disk.task()
+    assert disk.put(frame(0, bytes(size)) + END, chunked="true", task_id=task) == 200
+    assert disk.status(task) == "success"
