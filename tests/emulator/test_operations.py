@@ -285,3 +285,13 @@ def test_roles(lab: Laboratory) -> None:
     lab.call("VDI.disable_cbt", vdi)
     lab.log_in("read-only")
     assert lab.refusal("VDI.list_changed_blocks", base, vdi)[0] == "RBAC_PERMISSION_DENIED"
+
+
+@pytest.mark.parametrize("first", ["VDI.resize", "VDI.update", "VDI.snapshot"])
+def test_a_copy_into_a_disk_waits_for_what_is_under_way_there(lab: Laboratory, first: str) -> None:
+    source, into = lab.disk(), lab.disk("file", virtual_size=8 * MIB)
+    arguments = (8 * MIB,) if first == "VDI.resize" else ()
+    copying = ("VDI.copy", source, "OpaqueRef:NULL", "OpaqueRef:NULL", into)
+    copied, other = lab.together(copying, (first, into, *arguments))
+    assert not isinstance(other, Refusal)
+    assert copied == into

@@ -14,6 +14,7 @@ from tests.emulator.test_server import wait_until
 from xencbt.fixtures.emulator import storage_operations as operations
 from xencbt.fixtures.emulator.drivers import UNROUNDED
 from xencbt.fixtures.emulator.image import Spool
+from xencbt.fixtures.emulator.operations import turns
 from xencbt.fixtures.emulator.storage import StorageRepository
 
 if TYPE_CHECKING:
@@ -262,3 +263,18 @@ def test_a_frame_may_be_as_long_as_its_length_field_says(disk: Transfers) -> Non
     task = disk.task()
     assert disk.put(frame(0, bytes(size)) + END, chunked="true", task_id=task) == 200
     assert disk.status(task) == "success"
+
+
+def test_a_transfer_waits_for_an_operation_that_needs_the_disk_for_itself(disk: Transfers) -> None:
+    host = disk.served.host
+
+    def operations_become(current: dict[str, str]) -> None:
+        host.db.update("VDI", disk.vdi, current_operations=current)
+        turns(host).over()
+
+    disk.served.on_loop(lambda: operations_become({"OpaqueRef:task": "resize"}))
+    with disk.served.socket() as connection:
+        connection.sendall(disk.head(headers="Content-Length: 0\r\n"))
+        wait_until(lambda: bool(host.running))
+        disk.served.on_loop(lambda: operations_become({}))
+        assert connection.recv(1000).startswith(b"HTTP/1.1 200 OK\r\n")
