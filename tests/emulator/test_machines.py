@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from tests.emulator.laboratory import MIB, Laboratory, laboratory
+from xencbt.fixtures.emulator.blocks import BLOCK
 from xencbt.fixtures.emulator.errors import VerbRefusedError
 
 if TYPE_CHECKING:
@@ -227,3 +228,86 @@ def test_what_runs_ends_with_an_unclean_stop(lab: Laboratory) -> None:
     lab.start()
     assert power(lab) == "Halted"
     assert [lab.host.db.get("VBD", vbd)["currently_attached"] for vbd in lab.record(lab.vdi)["VBDs"]] == [False]
+
+
+# Disks that are reset at boot
+
+
+class Resetting:
+    """A disk of the VM that is reset at boot, with 1 in its first block."""
+
+    def __init__(self, lab: Laboratory) -> None:
+        self.lab = lab
+        self.vdi = lab.disk()
+        lab.plug_into_vm(self.vdi)
+        self.write(0, 1)
+        lab.call("VDI.set_on_boot", self.vdi, "reset")
+
+    def write(self, block: int, byte: int) -> None:
+        self.lab.store().fill(self.lab.record(self.vdi)["uuid"], block * BLOCK, BLOCK, byte)
+
+    def reads(self, count: int = 3) -> list[int]:
+        uuid = self.lab.record(self.vdi)["uuid"]
+        return [self.lab.store().read(uuid, block * BLOCK, 1)[0] for block in range(count)]
+
+    def boot(self) -> None:
+        self.lab.call("VM.start", self.lab.vm, False, False)
+
+
+def test_a_disk_that_is_reset_at_boot_forgets_what_was_written_since_the_boot_before(lab: Laboratory) -> None:
+    disk = Resetting(lab)
+    for round_ in range(40):
+        disk.boot()
+        assert disk.reads() == [1, 0, 0]
+        disk.write(round_ % 3, 9)
+        lab.call("VM.clean_shutdown", lab.vm)
+        assert disk.reads()[round_ % 3] == 9
+    disk.boot()
+    disk.write(1, 9)
+    lab.call("VM.hard_reboot", lab.vm)
+    assert disk.reads() == [1, 0, 0]
+
+
+def test_sleep_and_pause_reset_nothing(lab: Laboratory) -> None:
+    disk = Resetting(lab)
+    disk.boot()
+    disk.write(1, 9)
+    lab.call("VM.suspend", lab.vm)
+    lab.call("VM.resume", lab.vm, False, False)
+    assert disk.reads() == [1, 9, 0]
+
+
+def test_a_disk_is_reset_after_an_unclean_stop_too(lab: Laboratory) -> None:
+    disk = Resetting(lab)
+    disk.boot()
+    disk.write(1, 9)
+    lab.crash()
+    disk.boot()
+    assert disk.reads() == [1, 0, 0]
+
+
+def test_a_disk_that_persists_again_keeps_what_it_holds(lab: Laboratory) -> None:
+    disk = Resetting(lab)
+    disk.boot()
+    disk.write(1, 9)
+    lab.call("VM.clean_shutdown", lab.vm)
+    lab.call("VDI.set_on_boot", disk.vdi, "persist")
+    disk.boot()
+    assert disk.reads() == [1, 9, 0]
+    lab.call("VM.clean_shutdown", lab.vm)
+    lab.call("VDI.set_on_boot", disk.vdi, "reset")
+    disk.boot()
+    assert disk.reads() == [1, 9, 0]
+
+
+def test_clones_and_growth_leave_a_reset_disk_its_beginning(lab: Laboratory) -> None:
+    disk = Resetting(lab)
+    disk.boot()
+    disk.write(1, 9)
+    clone = lab.call("VDI.clone", disk.vdi, {})
+    lab.call("VM.clean_shutdown", lab.vm)
+    lab.call("VDI.resize", disk.vdi, 8 * MIB)
+    disk.boot()
+    assert disk.reads(100) == [1] + [0] * 99
+    assert lab.record(disk.vdi)["virtual_size"] == 8 * MIB
+    assert lab.store().read(lab.record(clone)["uuid"], BLOCK, 1) == b"\x09"
