@@ -54,7 +54,11 @@ class Run:
         kind = fields.pop("event")
         if not self.sink.emit(kind, **fields):
             return
-        if kind == "selected":
+        if kind == "run_started":  # told here, or by the first worker
+            self._begun = True
+            while self._early:
+                self.problem(self._early.pop(0))
+        elif kind == "selected":
             self.selected = fields["tests"]
         elif kind == "test_finished":
             self._finished.add(fields["id"])
@@ -80,9 +84,6 @@ class Run:
                 "filtered": filtered,
             },
         )
-        self._begun = True
-        while self._early:
-            self.problem(self._early.pop(0))
 
     def select(self, requirements: Collection[str], planned: Mapping[str, Collection[str]]) -> None:
         """Tell which requirements the run decides, and by which tests: test id to the requirements it decides."""
