@@ -101,7 +101,11 @@ def _run(chosen: argparse.Namespace, for_pytest: list[str]) -> int:
     if not any(_names_a_place(word) for word in for_pytest):
         arguments += ["--pyargs", xencbt.suites.__name__]
     signal.signal(signal.SIGTERM, _interrupt)
-    code = pytest.main([*arguments, *for_pytest, IGNORE_REWRITING], plugins=[front])
+    try:
+        code = pytest.main([*arguments, *for_pytest, IGNORE_REWRITING], plugins=[front])
+    except SystemExit:  # from a conftest.py or a plugin: whatever it says, nothing was judged
+        print("xencbt: something ended the run before it began", file=sys.stderr)
+        return Exit.ERROR
     if front.usage is not None:
         print(f"xencbt: {front.usage}", file=sys.stderr)
         return Exit.USAGE
