@@ -10,6 +10,9 @@ from xencbt.harness.verdicts import Exit, Verdict, counts, exit_code, worst
 from xencbt.reports.run_json import SCHEMA, FindingRow, JournalRow, RequirementRow, Run, TargetRow
 from xencbt.reports.told import Event, Told, gather
 
+STOPPING = frozenset({Verdict.BLOCKED, Verdict.NOT_EXERCISED})
+"""Verdicts at which a run with -x stops, undecided."""
+
 
 def build(events: Iterable[Event], requirements: Catalogue | None = None) -> Run:
     """Return run.json for `events`, judged by the catalogue `requirements` (default: this version's).
@@ -139,7 +142,8 @@ def _exit(told: Told, rows: Sequence[RequirementRow], findings: Sequence[Finding
         strict=bool(told.started["strict"]),
     )
     # A run may stop at its first failure and has decided by it; one that stopped for no such reason broke.
-    return decided if told.complete or decided is Exit.FAILED else Exit.ERROR
+    stopped = any(finding.verdict in STOPPING for finding in findings)
+    return decided if told.complete or decided is Exit.FAILED or (decided is Exit.UNDECIDED and stopped) else Exit.ERROR
 
 
 def _chapters(told: Told) -> list[str]:
