@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from enum import Enum
 
 import pytest
+from hypothesis.errors import FailedHealthCheck, Unsatisfiable
 
 from xencbt.harness.verdicts import ORDER, Undecided, Verdict, Violation
 
@@ -34,7 +35,7 @@ def classify(error: BaseException, phase: Phase) -> Classified:
     is `not run`: it never counts as a pass. Of several exceptions at once the worst one about the target speaks.
     Anything the harness does not raise on purpose is an `error` of ours.
     """
-    return min((_one(leaf, phase) for leaf in _leaves(error)), key=_rank)
+    return min((_one(leaf, phase) for leaf in _leaves(error)), key=rank)
 
 
 def _leaves(error: BaseException) -> Iterator[BaseException]:
@@ -56,10 +57,13 @@ def _one(error: BaseException, phase: Phase) -> Classified:
         if isinstance(error, Violation):
             return Classified(Verdict.FAIL, error.message, error.expected, error.actual)
         return Classified(Verdict.FAIL, _first_line(error), actual=str(error))
+    if isinstance(error, Unsatisfiable | FailedHealthCheck):
+        return Classified(Verdict.NOT_EXERCISED, f"too few examples were drawn: {_first_line(error)}")
     return Classified(Verdict.ERROR, f"{type(error).__name__}: {_first_line(error)}")
 
 
-def _rank(classified: Classified) -> int:
+def rank(classified: Classified) -> int:
+    """Return the place of `classified` among several of one test: the lowest speaks for it."""
     # In a group (hypothesis reports several distinct failures, or one that did not come back on replay) a violation
     # that was seen outranks the harness's own trouble in showing it again.
     return -1 if classified.verdict is Verdict.FAIL else ORDER.index(classified.verdict)

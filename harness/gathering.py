@@ -4,7 +4,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 
-from xencbt.harness.classify import Classified, Phase, classify
+from xencbt.harness.classify import Classified, Phase, classify, rank
 from xencbt.harness.verdicts import Verdict
 
 FEWEST_EXAMPLES = 5
@@ -21,6 +21,7 @@ class Gathering:
     _began: float = field(init=False)
     _decided: Classified | None = field(default=None, init=False)
     _trouble: str = field(default="", init=False)
+    _raised: bool = field(default=False, init=False)
 
     def __post_init__(self) -> None:
         self._began = self.clock()
@@ -32,14 +33,20 @@ class Gathering:
             self._trouble = f"clean-up failed: {classified.reason}"
             classified = replace(classified, verdict=Verdict.ERROR, reason=self._trouble)
         else:
-            self._decided = classified
+            # subtests raise several times in one body: the worst stays
+            known = [self._decided] if self._raised and self._decided is not None else []
+            self._decided = min([*known, classified], key=rank)
+            self._raised = True
         return classified
 
     def returned(self, *, calls: int, examples: int, unfired: int) -> Classified | None:
         """Take that the test's body returned; None where the pass is earned, else why it is none.
 
-        `calls` to the target, `examples` that reached the point, and `unfired` planned faults are those of the test.
+        `calls` that the body made to the target, `examples` that reached the point, and `unfired` planned faults are
+        those of the test.
         """
+        if self._raised:  # in a subtest, which told pytest itself
+            return None
         reason = ""
         if calls == 0:
             reason = "the test made no call to the target"
