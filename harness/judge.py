@@ -126,7 +126,7 @@ class Judge:
         if not settings.emulated_here:
             words += ["--target", settings.target, "--user", settings.user, "--sr", str(settings.sr)]
             words += ["--ca", str(settings.ca)] if settings.ca else []
-        words += ["--", "-k", test_id.partition("::")[2].partition("[")[0]]
+        words += ["--", "-k", test_id.partition("[")[0].rpartition("::")[2]]
         return shlex.join(words)
 
     def close(self) -> dict[str, Any]:

@@ -7,7 +7,7 @@ xdist worker) has a `Judge`; the process that the user started writes the events
 import os
 import shlex
 import sys
-from collections.abc import Generator, Iterator
+from collections.abc import Collection, Generator, Iterator
 from typing import Any
 
 import pytest
@@ -36,7 +36,11 @@ RUN = pytest.StashKey[Run]()
 JUDGE = pytest.StashKey[Judge]()
 TRIAL = pytest.StashKey[Trial]()
 CLOSING = pytest.StashKey[str]()
+UNSELECTED = pytest.StashKey[bool]()
 SHIPMENT = "cbt_events"
+JUDGED = "cbt_judged"
+THREADS = "error::pytest.PytestUnhandledThreadExceptionWarning"
+"""What a thread of a judged test raised must not pass unseen."""
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -64,7 +68,7 @@ def pytest_configure(config: pytest.Config) -> None:
         watch = Live(lambda line: print(line, flush=True), _paint()).show
         config.pluginmanager.register(Silence(), "xencbt-silence")
     config.stash[RUN] = run = Run(settings, sink, watch)
-    config.pluginmanager.register(Receiver(run), "xencbt-receiver")
+    config.pluginmanager.register(Receiver(run, config), "xencbt-receiver")
 
 
 @pytest.hookimpl(trylast=True)
@@ -82,7 +86,10 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
                 CATALOGUE[requirement]
         except UsageError as error:
             raise _refused(config, UsageError(f"{item.nodeid}: {error}")) from error
+        if requirements:
+            item.add_marker(pytest.mark.filterwarnings(THREADS))
         (kept if not requirements or selection.selects(candidate) else left).append(item)
+    config.stash[UNSELECTED] = bool(left) and len(left) == sum(bool(_decided_by(item)) for item in items)
     if left:
         config.hook.pytest_deselected(items=left)
         items[:] = kept
@@ -101,11 +108,18 @@ def pytest_collection_finish(session: pytest.Session) -> None:
         judge.open()
     except UsageError as error:
         raise _refused(config, error) from error
-    except XencbtError as error:
+    except Exception as error:  # noqa: BLE001  whatever a strange host made of the first look at it: it was not reached
+        told = (
+            str(error) if isinstance(error, XencbtError) else f"looking at the target: {type(error).__name__}: {error}"
+        )
         _begin(config, items)
-        run.problem(str(error))
+        run.problem(judge.secrets.mask(told))
         return
-    _begin(config, items)
+    try:
+        _begin(config, items)
+    except UsageError as error:
+        judge.close()
+        raise _refused(config, error) from error
     run.emit("target", **judge.describe())
 
 
@@ -123,9 +137,17 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
     requirements = _decided_by(item)
     if requirements and isinstance(item, pytest.Function):
         run = item.config.stash[RUN]
-        item.stash[TRIAL] = trial = Trial(id_of(_module(item), item.name), requirements, item.config.stash[JUDGE])
+        item.stash[TRIAL] = trial = Trial(_id(item), requirements, item.config.stash[JUDGE])
         trial.begin(item.obj)
         run.emit("test_started", id=trial.id, requirement=list(requirements))
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtest_call(item: pytest.Item) -> None:
+    """Count the calls of the body from here."""
+    trial = item.stash.get(TRIAL, None)
+    if trial is not None:
+        trial.body_begins()
 
 
 @pytest.hookimpl(wrapper=True)
@@ -138,6 +160,8 @@ def pytest_runtest_makereport(
     if trial is not None:
         run = item.config.stash[RUN]
         trial.phase_ended(call, report)
+        trial.mask_report(report)
+        setattr(report, JUDGED, True)
         if call.when == "teardown":
             run.found(trial.finding())
         if isinstance(run.sink, Shipped):
@@ -177,6 +201,8 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
         config.workeroutput[SHIPMENT] = run.sink.take()  # type: ignore[attr-defined]  # xdist gives it to its workers
     elif front is not None or run.sink.has("run_started"):
         session.exitstatus = _close(config, run, run.sink, session.exitstatus)
+    elif session.exitstatus == pytest.ExitCode.OK and config.stash.get(UNSELECTED, False):
+        session.exitstatus = pytest.ExitCode.NO_TESTS_COLLECTED  # what was named with --cbt-… left nothing to judge
 
 
 @pytest.fixture
@@ -215,18 +241,25 @@ def faults(request: pytest.FixtureRequest, lab: Lab) -> Faults:
 class Receiver:
     """Hears what has no configuration at hand: shipped reports, lost workers, Ctrl-C."""
 
-    def __init__(self, run: Run) -> None:
+    def __init__(self, run: Run, config: pytest.Config) -> None:
         self._run = run
+        self._config = config
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         """Take up what a worker shipped with a report."""
-        for event in getattr(report, SHIPMENT, ()):
-            self._run.take(event)
+        if isinstance(self._run.sink, Written):  # a worker hears its own reports, too
+            for event in getattr(report, SHIPMENT, ()):
+                self._run.take(event)
+        decides_nothing = report.failed and not hasattr(report, JUDGED)
+        if decides_nothing and _front(self._config) is not None and str(report.when) != "???":
+            self._run.problem(f"{report.nodeid} failed, and says of no requirement that it decides it")
         if str(report.when) == "???":  # how xdist reports the test during which a worker died
             self._run.problem(f"a worker died during {report.nodeid}")
 
     def pytest_collectreport(self, report: pytest.CollectReport) -> None:
         """Remember that tests could not even be collected: what was not seen was not judged."""
+        if report.skipped and isinstance(self._run.sink, Written) and _front(self._config) is not None:
+            self._run.problem(f"{_where(report)} skipped itself as a whole: its tests are not known")
         if report.failed and isinstance(self._run.sink, Written):  # a worker's reports come to the writing process too
             said = [line for line in report.longreprtext.splitlines() if line.startswith("E ")]
             self._run.problem(
@@ -252,9 +285,14 @@ class Silence:
         return report.outcome if report.when == "call" or report.outcome != "passed" else "", "", ""
 
 
+def _where(report: pytest.CollectReport) -> str:
+    """Return where a skipped collection stopped; outside the root folder its node id is empty."""
+    return report.nodeid or (str(report.longrepr[0]) if isinstance(report.longrepr, tuple) else "a module")
+
+
 def _begin(config: pytest.Config, items: list[pytest.Item]) -> None:
     run, front = config.stash[RUN], _front(config)
-    planned = {id_of(_module(item), item.name): _decided_by(item) for item in items}
+    planned = {_id(item): _decided_by(item) for item in items}
     everything = {test for tests in deciding_tests().values() for test in tests}
     command = shlex.join(["pytest", *config.invocation_params.args]) if front is None else front.command
     run.begin(
@@ -263,7 +301,18 @@ def _begin(config: pytest.Config, items: list[pytest.Item]) -> None:
         filtered=not everything <= {test.partition("[")[0] for test in planned},
     )
     decided = {requirement for requirements in planned.values() for requirement in requirements}
-    run.select(run.settings.requirements or decided, planned)
+    run.select(run.settings.requirements or decided | _silent_suites(run.settings, planned), planned)
+
+
+def _silent_suites(settings: Settings, planned: Collection[str]) -> set[str]:
+    """Return the requirements of the named suites of which no test is planned: they are selected, and not run."""
+    heard = {suite_of(test.partition("::")[0]) for test in planned}
+    return {
+        requirement
+        for requirement, tests in deciding_tests().items()
+        for suite in (suite_of(test.partition("::")[0]) for test in tests)
+        if suite in settings.suites and suite not in heard
+    }
 
 
 def _close(config: pytest.Config, run: Run, sink: Written, status: int | pytest.ExitCode) -> int | pytest.ExitCode:
@@ -317,6 +366,11 @@ def _is_worker(config: pytest.Config) -> bool:
 
 def _decided_by(item: pytest.Item) -> tuple[str, ...]:
     return tuple(requirement for mark in item.iter_markers("decides") for requirement in mark.args)
+
+
+def _id(item: pytest.Item) -> str:
+    """Return the item's id, with the classes it stands in."""
+    return id_of(_module(item), item.nodeid.partition("::")[2])
 
 
 def _module(item: pytest.Item) -> str:

@@ -48,6 +48,7 @@ class Trial:
         self._gathering = Gathering(requirements)
         self._lab: Lab | None = None
         self._traceback = ""
+        self._calls_before_body = 0
         self.receipts: list[Receipt] = []
 
     def begin(self, test: Callable[..., Any]) -> None:
@@ -56,6 +57,10 @@ class Trial:
         if self._gathering.property_based:
             searching.prepare(test, self._judge.settings.seed, self.id, self._judge.search)
         self._judge.recorder.begin_test()
+
+    def body_begins(self) -> None:
+        """Count the body's calls from here: what fixtures called judges nothing."""
+        self._calls_before_body = self._judge.recorder.calls
 
     @contextmanager
     def stage(self) -> Iterator[Lab]:
@@ -68,7 +73,7 @@ class Trial:
         """Take what a phase did; a pass that was not earned, or a verdict pytest has no word for, changes `report`."""
         phase = Phase(call.when)
         if call.excinfo is not None:
-            self._traceback = str(report.longrepr)[-KEPT_TRACEBACK:]
+            self._traceback = self._mask(str(report.longrepr))[-KEPT_TRACEBACK:]  # a secret cut in two is not seen
             classified: Classified | None = self._gathering.raised(phase, call.excinfo.value)
         elif phase is Phase.CALL:
             classified = self._body_returned()
@@ -80,14 +85,21 @@ class Trial:
             path, line, _ = report.location
             report.outcome, report.longrepr = (
                 "skipped",
-                (path, line or 0, f"{classified.verdict.value}: {classified.reason}"),
+                (path, line or 0, self._mask(f"{classified.verdict.value}: {classified.reason}")),
             )
         elif call.excinfo is None or report.outcome == "skipped":
             report.outcome, report.longrepr = "failed", f"{classified.verdict.value}: {classified.reason}"
 
+    def mask_report(self, report: pytest.TestReport) -> None:
+        """Take secrets out of what pytest and its other plugins show and write: tracebacks, local variables, output."""
+        report.sections = [(title, self._mask(content)) for title, content in report.sections]
+        shown = report.longreprtext
+        if not isinstance(report.longrepr, tuple) and self._mask(shown) != shown:
+            report.longrepr = self._mask(shown)
+
     def _body_returned(self) -> Classified | None:
         return self._gathering.returned(
-            calls=self._judge.recorder.calls,
+            calls=self._judge.recorder.calls - self._calls_before_body,
             examples=self._lab.examples if self._lab is not None else 0,
             unfired=sum(not receipt.fired for receipt in self.receipts),
         )
@@ -122,7 +134,7 @@ class Trial:
             steps=tuple(f"{exchange.step} → {exchange.outcome}" for exchange in steps_of(kept)),
             exchange=kept[-1].as_json() if kept else None,
             rerun=self._judge.rerun(requirement, self.id),
-            traceback=self._mask(self._traceback),
+            traceback=self._traceback,
         )
 
     def _mask(self, text: str) -> str:
