@@ -5,9 +5,10 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from xencbt.harness.errors import UsageError
-from xencbt.harness.outcome import Failed, Ok
+from xencbt.harness.outcome import Failed, Indeterminate, Ok
 from xencbt.harness.rawdisk import handler_answers
 from xencbt.harness.session import Session
+from xencbt.harness.xe import Xe
 
 CBT_CALLS = ("VDI.enable_cbt", "VDI.disable_cbt", "VDI.list_changed_blocks", "VDI.data_destroy", "VDI.get_cbt_enabled")
 CBT_API = (2, 8)
@@ -18,6 +19,8 @@ SR_KINDS = ("lvm", "file", "unrounded", "second", "no-cbt", "read-only", "full",
 
 MAIN = "main"
 NOT_FOUND = 404
+XE_PROBE_DEADLINE_S = 15.0
+NO_VDI = "00000000-0000-0000-0000-000000000000"
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,12 +122,12 @@ def find_repository(session: Session, kind: str, uuid: str) -> Repository:
 
 
 def probe(
-    session: Session, product: Product, main: Repository, srs: Mapping[str, str], *, controlled: bool
+    session: Session, product: Product, main: Repository, srs: Mapping[str, str], *, controlled: bool, xe: Xe
 ) -> Capabilities:
     """Learn what the target can do, by reads only.
 
     `main` is the SR of the run, `srs` the uuids of the others by kind, `controlled` whether the emulator's control
-    interface is at hand. Raises HarnessError when the target stops answering.
+    interface is at hand, `xe` the way to a command line. Raises HarnessError when the target stops answering.
     """
     probed = [
         _cbt_calls(session, product),
@@ -136,7 +139,7 @@ def probe(
         *_raw_disks(session),
         _vm_power(session, product),
         _toolstack_restart(session),
-        Capability("xe", present=False, detail="no xe access yet"),
+        _xe(session, xe),
     ]
     return Capabilities(tuple(probed))
 
@@ -222,3 +225,17 @@ def _toolstack_restart(session: Session) -> Capability:
     may = bool(record.get("is_local_superuser")) or "host.restart_agent" in permissions
     detail = f"{session.user} may restart the toolstack" if may else f"{session.user} may not restart the toolstack"
     return Capability("toolstack-restart", may, detail)
+
+
+def _xe(session: Session, xe: Xe) -> Capability:
+    """Have xe read the uuid of a VDI: one that the target knows, so that a command for another pool is found out."""
+    known = session.value("VDI.get_all")
+    uuid = str(session.value("VDI.get_uuid", known[0])) if known else NO_VDI
+    result = xe.run("vdi-param-get", "param-name=uuid", f"uuid={uuid}", deadline_s=XE_PROBE_DEADLINE_S)
+    if isinstance(result, Indeterminate):
+        return Capability("xe", present=False, detail=f"{xe!r} does not run xe: {result.why}")
+    present = result.stdout.strip() == uuid and result.exit_code == 0
+    if not known:
+        present = isinstance(result.outcome, Failed) and result.outcome.code == "UUID_INVALID"
+    said = "reads what the session reads" if present else f"does not read VDI {uuid}: {result.stderr.strip()[:200]}"
+    return Capability("xe", present, f"{xe!r} {said}")

@@ -52,6 +52,7 @@ class Judge:
                 sr=settings.sr,
                 profile=settings.profile,
                 journal_dir=settings.journal_dir,
+                xe_command=settings.xe,
                 recorder=self.recorder,
             )
         except BaseException:
@@ -121,6 +122,8 @@ class Judge:
         settings = self.settings
         words = ["xencbt", "run", "--seed", str(settings.seed), "--requirement", requirement]
         words += ["--profile", self.bench.profile.name]
+        if settings.xe is not None:
+            words += ["--xe", shlex.join(settings.xe)]
         if settings.speed != "quick":
             words += ["--speed", settings.speed]
         if not settings.emulated_here:

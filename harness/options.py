@@ -47,6 +47,7 @@ OPTIONS: tuple[Option, ...] = (
     Option("control-token-file", "text", "file with an emulator's control token (else XENCBT_CONTROL_TOKEN)", "F"),
     Option("ca", "text", "PEM file that verifies the target's certificate; default: the system's", "F"),
     Option("sr", "text", "UUID of the SR the run may create disks on", "UUID"),
+    Option("xe", "text", "command that runs xe, e.g. 'ssh HOST xe'; default: the target's own thin CLI", "COMMAND"),
     Option(
         "profile",
         "text",

@@ -2,6 +2,7 @@
 
 import ipaddress
 import os
+import shlex
 import stat
 import tomllib
 from collections.abc import Mapping
@@ -29,6 +30,7 @@ class Settings:
     control_token_file: Path | None = None
     ca: Path | None = None
     sr: str | None = None
+    xe: tuple[str, ...] | None = None
     profile: str = "auto"
     speed: Literal["quick", "nightly"] = "quick"
     suites: tuple[str, ...] = ()
@@ -91,8 +93,23 @@ def _settings(values: dict[str, Any], environment: Mapping[str, str]) -> Setting
     fields: dict[str, Any] = {
         renamed.get(key, key): Path(value) if key in paths else value for key, value in values.items()
     }
+    if "xe" in fields:
+        fields["xe"] = _command(fields["xe"])
     fields.setdefault("seed", fresh_seed())
     return Settings(**fields, environment=dict(environment))
+
+
+def _command(text: str) -> tuple[str, ...]:
+    """Split a command as a shell would; no shell is going to run it."""
+    try:
+        words = tuple(shlex.split(text))
+    except ValueError as error:
+        raise UsageError(f"--xe {text!r} is no command: {error}") from error
+    if not words:
+        raise UsageError("--xe is empty: name the command that runs xe, for example 'ssh HOST xe'")
+    if any(word == "-pw" or word.startswith("password=") for word in words):
+        raise UsageError("--xe must not carry a password: the command authenticates by itself (ssh keys, xe -pwf FILE)")
+    return words
 
 
 def _file_options(folder: Path) -> dict[str, Any]:

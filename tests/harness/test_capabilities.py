@@ -7,7 +7,8 @@ import pytest
 from tests.fixtures.fake_host import FakeSession
 from xencbt.harness.capabilities import CBT_CALLS, SR_KINDS, Capabilities, Product, Repository, find_repository, probe
 from xencbt.harness.errors import UsageError
-from xencbt.harness.outcome import Failed, Ok, Outcome
+from xencbt.harness.outcome import Failed, Indeterminate, Ok, Outcome
+from xencbt.harness.xe_words import XeResult
 
 POOL = {"uuid": "pool", "master": "host", "restrictions": {"restrict_cbt": "false"}}
 MODERN: dict[object, Outcome] = {
@@ -16,6 +17,8 @@ MODERN: dict[object, Outcome] = {
     "host.get_license_params": Ok({}),
     "host.get_enabled": Ok(value=True),
     "session.get_record": Ok({"is_local_superuser": True, "rbac_permissions": []}),
+    "VDI.get_all": Ok(["vdi"]),
+    "VDI.get_uuid": Ok("vdi uuid"),
 }
 FEATURES = {"VDI_CONFIG_CBT": 1, "VDI_RESET_ON_BOOT": 2}
 
@@ -25,6 +28,22 @@ class Probed(FakeSession):
 
     ref = "session"
     user = "root"
+
+
+class FakeXe:
+    """Answers every command alike."""
+
+    def __init__(self, result: XeResult | Indeterminate = XeResult(0, "vdi uuid\n", "")) -> None:  # noqa: B008  frozen
+        self.result = result
+        self.ran: list[tuple[str, ...]] = []
+
+    def __repr__(self) -> str:
+        return "the fake"
+
+    def run(self, *words: str, deadline_s: float = 60.0) -> XeResult | Indeterminate:
+        assert deadline_s <= 60.0
+        self.ran.append(words)
+        return self.result
 
 
 def product(api_version: str = "2.21") -> Product:
@@ -39,11 +58,12 @@ def probed(
     api_version: str = "2.21",
     handler: Outcome = Ok(401),  # noqa: B008  a frozen value
     controlled: bool = False,
+    xe: FakeXe | None = None,
 ) -> Capabilities:
     monkeypatch.setattr("xencbt.harness.capabilities.handler_answers", lambda *_: handler)
     session = Probed(MODERN | (answers or {}))
     main = Repository("main", "ref", "uuid", "lvm", FEATURES if features is None else features, frozenset())
-    found = probe(session, product(api_version), main, {"file": "u1"}, controlled=controlled)
+    found = probe(session, product(api_version), main, {"file": "u1"}, controlled=controlled, xe=xe or FakeXe())
     reads = ("get_", "system.")
     assert all(any(word in str(call[0]) for word in reads) for call in session.made)
     return found
@@ -55,13 +75,12 @@ def lacking(capabilities: Capabilities) -> set[str]:
 
 def test_a_modern_host_lacks_only_what_is_no_part_of_it(monkeypatch: pytest.MonkeyPatch) -> None:
     control = {"control", "guest-write", "licence", "sr-state", "crash", "call-counts", "roles"}
-    assert lacking(probed(monkeypatch)) == control | {"xe"}
-    assert lacking(probed(monkeypatch, controlled=True)) == {"xe"}
+    assert lacking(probed(monkeypatch)) == control
+    assert lacking(probed(monkeypatch, controlled=True)) == set()
 
 
 def test_every_capability_says_why(monkeypatch: pytest.MonkeyPatch) -> None:
     assert all(capability.detail for capability in probed(monkeypatch).values())
-    assert probed(monkeypatch)["xe"].detail == "no xe access yet"
 
 
 def test_each_kind_of_sr_is_known_or_not(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -143,3 +162,28 @@ def test_an_sr_is_found_with_its_drivers_features() -> None:
 def test_an_unknown_sr_is_a_usage_error() -> None:
     with pytest.raises(UsageError, match="has no SR nowhere"):
         find_repository(FakeSession({"SR.get_by_uuid": Failed("UUID_INVALID", ("SR", "nowhere"))}), "main", "nowhere")
+
+
+UNKNOWN = "The uuid you supplied was invalid.\ntype: VDI\nuuid: 0\n"
+
+
+@pytest.mark.parametrize(
+    ("known", "result", "present", "why"),
+    [
+        (["vdi"], XeResult(0, "vdi uuid\n", ""), True, "reads what the session reads"),
+        (["vdi"], XeResult(0, "another\n", ""), False, "does not read VDI vdi uuid"),
+        (["vdi"], XeResult(1, "", UNKNOWN), False, "uuid you supplied was invalid"),
+        ([], XeResult(1, "", UNKNOWN), True, "reads what the session reads"),
+        ([], XeResult(1, "", "Authentication failed"), False, "Authentication failed"),
+        ([], XeResult(0, "", ""), False, "does not read"),
+        (["vdi"], Indeterminate("connection refused"), False, "the fake does not run xe: connection refused"),
+    ],
+)
+def test_xe_is_there_where_it_reads_what_the_session_reads(
+    monkeypatch: pytest.MonkeyPatch, known: list[str], result: XeResult | Indeterminate, present: bool, why: str
+) -> None:
+    xe = FakeXe(result)
+    capability = probed(monkeypatch, {"VDI.get_all": Ok(known)}, xe=xe)["xe"]
+    assert capability.present is present
+    assert why in capability.detail
+    assert [words[0] for words in xe.ran] == ["vdi-param-get"]

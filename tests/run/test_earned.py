@@ -62,8 +62,8 @@ def test_fault_that_never_fires(disk, faults):
         session.value("VDI.get_cbt_enabled", disk.ref)
 
 @decides("ENABLE-11")
-def test_needs_xe(lab):
-    lab.require("xe")
+def test_needs_what_the_target_lacks(lab):
+    raise Unsupported("no such device")
 
 @decides("ENABLE-12")
 def test_not_run(lab):
@@ -143,9 +143,10 @@ def test_workers_come_to_the_same_verdicts(ran: Ran, tmp_path: Path) -> None:
 def test_plain_pytest_is_nonzero_and_shows_the_table(tmp_path: Path) -> None:
     (tmp_path / "test_own.py").write_text(
         "from xencbt.harness.decides import decides\n"
+        "from xencbt.harness.verdicts import Unsupported\n"
         "@decides('ENABLE-11')\n"
-        "def test_needs_xe(lab):\n"
-        "    lab.require('xe')\n"
+        "def test_needs_what_the_target_lacks(lab):\n"
+        "    raise Unsupported('no such device')\n"
     )
     ran = pytest_run(tmp_path, "test_own.py")
     assert ran.returncode == 1, ran.stdout
