@@ -17,6 +17,15 @@ from xencbt.harness.model import Disable, OnBoot
 from xencbt.harness.outcome import Failed
 from xencbt.harness.session import clock
 from xencbt.harness.verdicts import NotExercised, Violation
+from xencbt.suites.command_line import (
+    OBSTACLES,
+    assert_printed,
+    assert_same_refusal,
+    assert_unknown_uuid_refused,
+    obstructed,
+    storage_obstacles,
+    switch,
+)
 from xencbt.suites.guests import WritingGuest, undisturbed
 from xencbt.suites.listing import assert_listed, assert_same_listings, listings
 from xencbt.suites.scenarios import DISK, POWER_STATES, Offer, Situation, build, situations
@@ -381,10 +390,57 @@ def test_disabling_a_disabled_disk_changes_nothing_in_any_situation(lab: Lab, da
 
 
 @decides("DISABLE-06")
-def test_the_command_line_does_the_same(lab: Lab) -> None:
-    """`xe vdi-disable-cbt uuid=…`."""
-    lab.require("xe")
-    pytest.fail("a target gave access to xe, and this suite does not yet know how to use it")
+def test_the_xe_command_disables_as_the_call_does(lab: Lab) -> None:
+    """`xe vdi-disable-cbt uuid=…` prints nothing, and what the call does to one disk it does to another; also twice."""
+    by_call, by_xe, other = (lab.create_disk().enable_cbt() for _ in range(3))
+    snapshots = by_call.snapshot(), by_xe.snapshot()
+    with lab.unchanged(other, *snapshots, after="disabling other disks"):
+        for _ in range(2):
+            with only_status_becomes(by_call, enabled=False):
+                by_call.disable_cbt()
+            with only_status_becomes(by_xe, enabled=False):
+                assert_printed(switch(lab, "disable_cbt", by_xe.uuid), "")
+    assert_reads(by_call, enabled=False)
+    assert_reads(by_xe, enabled=False)
+
+
+@decides("DISABLE-06")
+def test_the_xe_command_ends_the_set(tracked: Disk) -> None:
+    """What comes after it cannot be listed against the set, nor once CBT is enabled again."""
+    lab = tracked.lab
+    baseline = tracked.snapshot()
+    assert_printed(switch(lab, "disable_cbt", tracked.uuid), "")
+    lab.refuses(baseline, "list_changed_blocks", tracked.ref, expectation=refusals.unrelated())
+    with lab.precondition("CBT enabled again"):
+        later = tracked.enable_cbt().snapshot()
+    lab.refuses(baseline, "list_changed_blocks", later.ref, expectation=refusals.unrelated())
+
+
+@decides("DISABLE-06")
+@pytest.mark.parametrize("obstacle", OBSTACLES)
+def test_the_xe_command_is_refused_as_the_call_is(lab: Lab, tracked: Disk, obstacle: str) -> None:
+    """The same reason, exit code 1, and nothing changes; the command works on a disk without the obstacle."""
+    assert_same_refusal(obstructed(lab, obstacle)[0], "disable_cbt", OBSTACLES[obstacle].refusal)
+    assert_printed(switch(lab, "disable_cbt", tracked.uuid), "")
+    assert_reads(tracked, enabled=False)
+
+
+@decides("DISABLE-06")
+def test_the_xe_command_is_refused_by_storage_as_the_call_is(lab: Lab, tracked: Disk) -> None:
+    """On whichever SRs the target has that cannot track."""
+    for obstructed_disk, refusal in storage_obstacles(lab):
+        assert_same_refusal(obstructed_disk, "disable_cbt", refusal)
+    assert_printed(switch(lab, "disable_cbt", tracked.uuid), "")
+
+
+@decides("DISABLE-06")
+def test_the_xe_command_does_not_know_an_unknown_uuid(lab: Lab, tracked: Disk) -> None:
+    """Refused as resolving it is; a known one leads to its disk."""
+    unknown = str(uuid.UUID(bytes=lab.content.draw(16), version=4))
+    with lab.unchanged(tracked, after="an xe command for an unknown uuid"):
+        assert_unknown_uuid_refused(lab, switch(lab, "disable_cbt", unknown), unknown)
+    assert_printed(switch(lab, "disable_cbt", tracked.uuid), "")
+    assert_reads(tracked, enabled=False)
 
 
 # --- DISABLE-07: snapshots keep what they have ------------------------------------------------------------------------

@@ -18,7 +18,16 @@ from xencbt.harness.capabilities import MAIN
 from xencbt.harness.decides import decides
 from xencbt.harness.expectations import VdiType, refusals
 from xencbt.harness.model import Enable, OnBoot
-from xencbt.harness.verdicts import NotExercised, Violation
+from xencbt.harness.verdicts import Violation
+from xencbt.suites.command_line import (
+    OBSTACLES,
+    assert_printed,
+    assert_same_refusal,
+    assert_unknown_uuid_refused,
+    obstructed,
+    storage_obstacles,
+    switch,
+)
 from xencbt.suites.guests import undisturbed
 from xencbt.suites.listing import assert_listed
 from xencbt.suites.scenarios import DISK, Offer, build, situations
@@ -430,9 +439,58 @@ def test_enabling_twice_keeps_recorded_changes(disk: Disk) -> None:
 
 @decides("ENABLE-14")
 def test_the_xe_command_enables_as_the_call_does(lab: Lab) -> None:
-    """`xe vdi-enable-cbt uuid=…`: the same effect, the same errors."""
-    lab.require("xe")
-    raise NotExercised("nothing here runs xe yet")
+    """`xe vdi-enable-cbt uuid=…` prints nothing, and what the call does to one disk it does to another; also twice."""
+    by_call, by_xe, other = lab.create_disk(), lab.create_disk(), lab.create_disk()
+    with lab.unchanged(other, after="enabling other disks"):
+        for _ in range(2):
+            with only_status_becomes(by_call, enabled=True):
+                by_call.enable_cbt()
+            with only_status_becomes(by_xe, enabled=True):
+                assert_printed(switch(lab, "enable_cbt", by_xe.uuid), "")
+    assert_reads(by_call, enabled=True)
+    assert_reads(by_xe, enabled=True)
+
+
+@decides("ENABLE-14")
+def test_what_the_xe_command_enabled_is_tracked_and_enabling_again_keeps_it(disk: Disk) -> None:
+    """A set begins; running the command once more does not begin another."""
+    lab = disk.lab
+    lab.require("raw-import")
+    assert_printed(switch(lab, "enable_cbt", disk.uuid), "")
+    baseline = disk.snapshot()
+    disk.write(block=7)
+    assert_printed(switch(lab, "enable_cbt", disk.uuid), "")
+    disk.write(block=12)
+    assert_listed(baseline, disk.snapshot(), {7, 12})
+
+
+@decides("ENABLE-14")
+@pytest.mark.parametrize("obstacle", OBSTACLES)
+def test_the_xe_command_is_refused_as_the_call_is(lab: Lab, disk: Disk, obstacle: str) -> None:
+    """The same reason, exit code 1, and nothing changes; the command works on a disk without the obstacle."""
+    assert_same_refusal(obstructed(lab, obstacle)[0], "enable_cbt", OBSTACLES[obstacle].refusal)
+    assert_printed(switch(lab, "enable_cbt", disk.uuid), "")
+    assert_reads(disk, enabled=True)
+
+
+@decides("ENABLE-14")
+def test_the_xe_command_is_refused_by_storage_as_the_call_is(lab: Lab, disk: Disk) -> None:
+    """On whichever SRs the target has that cannot track."""
+    for obstructed_disk, refusal in storage_obstacles(lab):
+        assert_same_refusal(obstructed_disk, "enable_cbt", refusal)
+    if "read-only" in lab.bench.repositories:
+        assert_same_refusal(lab.seeded_disk("read-only"), "enable_cbt", lambda _: refusals.read_only_sr())
+    assert_printed(switch(lab, "enable_cbt", disk.uuid), "")
+
+
+@decides("ENABLE-14")
+def test_the_xe_command_does_not_know_an_unknown_uuid(lab: Lab, disk: Disk) -> None:
+    """Refused as resolving it is; a known one leads to its disk."""
+    unknown = _fresh_uuid(lab)
+    with lab.unchanged(disk, after="an xe command for an unknown uuid"):
+        assert_unknown_uuid_refused(lab, switch(lab, "enable_cbt", unknown), unknown)
+    assert_printed(switch(lab, "enable_cbt", disk.uuid), "")
+    assert_reads(disk, enabled=True)
 
 
 @decides("ENABLE-20")

@@ -1,5 +1,6 @@
 """Checking whether changed block tracking is enabled: what `cbt_enabled` says, wherever it can be read."""
 
+import uuid
 from collections.abc import Callable
 
 import pytest
@@ -10,7 +11,7 @@ from xencbt.fixtures.disks import Disk
 from xencbt.fixtures.lab import Lab
 from xencbt.harness.capabilities import MAIN
 from xencbt.harness.decides import decides
-from xencbt.harness.verdicts import NotExercised
+from xencbt.suites.command_line import assert_printed, assert_unknown_uuid_refused, status
 from xencbt.suites.listing import assert_listed
 from xencbt.suites.statuses import Events, assert_reads
 
@@ -74,10 +75,52 @@ def test_the_status_agrees_everywhere_after_any_sequence(lab: Lab, calls: list[t
 
 
 @decides("STATUS-03")
-def test_the_xe_command_prints_the_status(lab: Lab) -> None:
-    """`xe vdi-param-get param-name=cbt-enabled uuid=…` prints true or false, as the call says."""
+def test_the_xe_command_prints_the_status(disk: Disk) -> None:
+    """`xe vdi-param-get param-name=cbt-enabled uuid=…` prints true or false, as the call says, and changes nothing."""
+    _assert_prints(disk, "false")
+    for _ in range(2):
+        _assert_prints(disk.enable_cbt(), "true")
+        _assert_prints(disk.disable_cbt(), "false")
+
+
+@decides("STATUS-03")
+def test_the_xe_command_prints_the_status_of_snapshots(disk: Disk) -> None:
+    """Their own, whatever becomes of their source and of their data."""
+    off = disk.snapshot()
+    on, metadata = disk.enable_cbt().snapshot(), disk.snapshot()
+    with disk.lab.precondition("a snapshot without data"):
+        metadata.data_destroy()
+    disk.disable_cbt()
+    for snapshot, status_now in ((off, "false"), (on, "true"), (metadata, "true"), (disk, "false")):
+        _assert_prints(snapshot, status_now)
+
+
+@decides("STATUS-03")
+def test_the_xe_command_does_not_know_an_unknown_uuid(disk: Disk) -> None:
+    """Refused as resolving it is; a known one leads to its disk."""
+    unknown = str(uuid.UUID(bytes=disk.lab.content.draw(16), version=4))
+    assert_unknown_uuid_refused(disk.lab, status(disk.lab, unknown), unknown)
+    _assert_prints(disk, "false")
+
+
+@decides("STATUS-03")
+@given(calls=st.lists(st.tuples(st.sampled_from([0, 1]), st.booleans()), min_size=1, max_size=4))
+def test_the_xe_command_agrees_with_the_call_after_any_sequence(lab: Lab, calls: list[tuple[int, bool]]) -> None:
+    """Two disks, enabled and disabled in any order and repeatedly: each prints what the call says."""
     lab.require("xe")
-    raise NotExercised("nothing here runs xe yet")
+    with lab.example():
+        disks, expected = (lab.create_disk(), lab.create_disk()), ["false", "false"]
+        for which, enabled in calls:
+            (disks[which].enable_cbt if enabled else disks[which].disable_cbt)()
+            expected[which] = "true" if enabled else "false"
+            for disk, word in zip(disks, expected, strict=True):
+                _assert_prints(disk, word)
+
+
+def _assert_prints(disk: Disk, word: str) -> None:
+    with disk.lab.unchanged(disk, after="an xe command that reads"):
+        assert_printed(status(disk.lab, disk.uuid), f"{word}\n")
+    assert disk.cbt_enabled is (word == "true")
 
 
 def _scan(lab: Lab) -> None:
