@@ -119,3 +119,20 @@ def test_secrets_do_not_show_in_the_settings() -> None:
 )
 def test_loopback_by_form(host: str, expected: bool) -> None:
     assert is_loopback(host) is expected
+
+
+def test_the_command_for_xe_is_split_without_a_shell(tmp_path: Path) -> None:
+    assert settings().xe is None
+    assert settings(xe="ssh -i 'my key' host xe").xe == ("ssh", "-i", "my key", "host", "xe")
+    assert settings(environment={"XENCBT_XE": "xe -pwf file"}).xe == ("xe", "-pwf", "file")
+    (tmp_path / "xencbt.toml").write_text('xe = "xe"\n')
+    assert settings(tmp_path).xe == ("xe",)
+
+
+@pytest.mark.parametrize(
+    ("command", "why"),
+    [("ssh 'host", "is no command"), ("  ", "is empty"), ("xe -pw x", "password"), ("xe password=x", "password")],
+)
+def test_a_command_for_xe_that_cannot_be_used_is_a_usage_error(command: str, why: str) -> None:
+    with pytest.raises(UsageError, match=why):
+        settings(xe=command)
