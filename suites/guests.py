@@ -10,6 +10,7 @@ from typing import Any, Self
 from xencbt.fixtures.content import Content
 from xencbt.fixtures.control import ControlRefused
 from xencbt.fixtures.disks import Disk
+from xencbt.fixtures.unchanged import VBD_FIELDS, differences
 from xencbt.fixtures.vms import Vm
 from xencbt.harness.errors import HarnessError
 from xencbt.harness.session import clock
@@ -17,9 +18,6 @@ from xencbt.harness.verdicts import Violation
 
 VM_FIELDS = ("power_state", "domid", "resident_on", "VBDs", "VIFs", "suspend_VDI", "snapshots")
 """What of a VM's record tells a guest that goes on from one that was disturbed."""
-
-VBD_MOVING = frozenset({"allowed_operations", "current_operations", "runtime_properties"})
-"""Fields of a VBD's record that hosts refresh at moments of their own."""
 
 LENGTH = 4096
 STRIDE = 5
@@ -33,11 +31,7 @@ def undisturbed(vm: Vm, by: str) -> Iterator[None]:
     before = _seen(vm)
     yield
     after = _seen(vm)
-    moved = [
-        f"{name}: {before.get(name, 'absent')!r} → {after.get(name, 'absent')!r}"
-        for name in sorted(before.keys() | after.keys())
-        if before.get(name) != after.get(name)
-    ]
+    moved = differences(before, after, before.keys() | after.keys())
     if moved:
         raise Violation(
             f"the VM was disturbed by {by}", expected=("power state and devices as before",), actual="; ".join(moved)
@@ -48,7 +42,7 @@ def _seen(vm: Vm) -> Mapping[str, Any]:
     record = vm.record()
     seen = {name: record[name] for name in VM_FIELDS}
     for ref, vbd in vm.vbds().items():
-        seen |= {f"VBD {ref} {name}": value for name, value in vbd.items() if name not in VBD_MOVING}
+        seen |= {f"VBD {ref} {name}": value for name, value in vbd.items() if name in VBD_FIELDS}
     return seen
 
 
