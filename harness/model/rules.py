@@ -1,8 +1,8 @@
 """Which outcomes the documentation allows for a call, as conditions in words.
 
 Where several reasons to refuse hold at once the documentation fixes no order between them, so each group below that
-refuses adds its codes as alternatives. Within a group the first condition that holds decides: real hosts check a
-VDI's metadata-only type first, then snapshot, type, on_boot, and the reference lists them so.
+refuses adds its codes as alternatives. Within a group the first condition that holds decides: the later ones mean
+nothing then (two disks that are the same need not be related; data_destroy is for snapshots before all else).
 """
 
 from collections.abc import Callable, Iterable
@@ -123,19 +123,19 @@ SR_MAY_BE_NEEDED = Reason(
 )
 HAS_RRDS = Reason(lambda s: s.disk.type is VdiType.RRD, lambda _: refusals.has_rrds())
 
-ELIGIBILITY = (METADATA_ONLY, IS_SNAPSHOT, INELIGIBLE_TYPE, ON_BOOT_RESET)
+ELIGIBILITY = ((METADATA_ONLY,), (IS_SNAPSHOT,), (INELIGIBLE_TYPE,), (ON_BOOT_RESET,))
 
 GROUPS: dict[str, tuple[tuple[Reason, ...], ...]] = {
     "enable_cbt": (
         (DRIVER,),
         (ATTACHED_SR,),
-        ELIGIBILITY,
+        *ELIGIBILITY,
         (UNLICENSED,),
         (RAW,),
         (READ_ONLY_SR,),
         (NO_LOG_SPACE,),
     ),
-    "disable_cbt": ((DRIVER,), (ATTACHED_SR,), ELIGIBILITY, (LOG_STAYS,)),
+    "disable_cbt": ((DRIVER,), (ATTACHED_SR,), *ELIGIBILITY, (LOG_STAYS,)),
     "list_changed_blocks": ((DRIVER,), (ATTACHED_SR,), (IN_USE_FOR_READING,), (DOUBTFUL_LOG,), (SAME_VDI, UNRELATED)),
     "snapshot": (
         (DRIVER,),

@@ -30,6 +30,7 @@ REFUSALS: list[tuple[Expectation, Failed]] = [
     (refusals.driver_without_cbt("sr"), Failed("SR_OPERATION_NOT_SUPPORTED", ("sr",))),
     (refusals.read_only_sr(), Failed("SR_BACKEND_FAILURE_457", ("", "Unable … [opterr=SR is read-only]", ""))),
     (refusals.full_sr(), Failed("SR_BACKEND_FAILURE_44", ("", "There is insufficient space", ""))),
+    (refusals.full_sr(), Failed("SR_BACKEND_FAILURE_44", ("no volume can be made",))),
     (refusals.full_sr(), Failed("SR_BACKEND_FAILURE_457", ("", "Unable … [opterr=No space left]", ""))),
     (refusals.raw_vdi(), Failed("SR_BACKEND_FAILURE_66", ("", "Invalid VDI type", ""))),
     (refusals.unlicensed(), Failed("LICENCE_RESTRICTION", ("CBT",))),
@@ -39,6 +40,7 @@ REFUSALS: list[tuple[Expectation, Failed]] = [
         Failed("SR_BACKEND_FAILURE_460", ("", "… [opterr=Source and target VDI are unrelated]", "")),
     ),
     (refusals.same_vdi(), Failed("SR_BACKEND_FAILURE_460", ("", "… [opterr=Source and target VDI are same]", ""))),
+    (refusals.same_vdi(), Failed("SR_BACKEND_FAILURE_460", ("nothing lies between a disk and itself",))),
     (refusals.in_use(REF), Failed("VDI_IN_USE", (REF, "list_changed_blocks"))),
     (refusals.unknown_method("VDI.enable_cbt"), Failed("MESSAGE_METHOD_UNKNOWN", ("VDI.enable_cbt",))),
 ]
@@ -52,7 +54,6 @@ WRONG_PARAMETERS: list[tuple[Expectation, Failed]] = [
     (refusals.read_only_sr(), Failed("SR_BACKEND_FAILURE_457", ("", "Unable to activate changed block tracking.", ""))),
     (refusals.full_sr(), Failed("SR_BACKEND_FAILURE_457", ("", "Unable to activate changed block tracking.", ""))),
     (refusals.unrelated(), Failed("SR_BACKEND_FAILURE_460", ("", "… [opterr=Source and target VDI are same]", ""))),
-    (refusals.same_vdi(), Failed("SR_BACKEND_FAILURE_460", ("", "… [opterr=Source and target VDI are unrelated]", ""))),
 ]
 
 

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from xencbt.harness.bitmap import BLOCK, Bitmap
-from xencbt.harness.expectations import Expectation, VdiType, judge, refusals
+from xencbt.harness.expectations import Expectation, VdiType, either, judge, refusals
 from xencbt.harness.model import (
     Attachment,
     Clone,
@@ -128,9 +128,12 @@ def test_what_the_toolstack_lets_pass_may_succeed_unless_a_later_check_is_known(
         assert expectation.succeeds or (known is not None and known in expectation.codes), f"{guard}: {expectation}"
 
 
-def test_snapshot_comes_before_type_and_type_before_on_boot() -> None:
+def test_of_several_reasons_any_may_be_named_and_none_that_does_not_hold() -> None:
     facts = {"op": "enable_cbt", "cbt_enabled": False, "attached": "none", "driver_has_cbt": True}
     everything = facts | {"type": "ephemeral", "on_boot": "reset", "is_a_snapshot": True}
-    assert allowed_for(everything) == refusals.is_a_snapshot()
-    assert allowed_for(everything | {"is_a_snapshot": False}) == refusals.wrong_type("ephemeral")
-    assert allowed_for(everything | {"is_a_snapshot": False, "type": "user"}) == refusals.on_boot_reset()
+    snapshot, kind, boot = refusals.is_a_snapshot(), refusals.wrong_type("ephemeral"), refusals.on_boot_reset()
+    assert allowed_for(everything) == either(snapshot, kind, boot)
+    assert allowed_for(everything | {"is_a_snapshot": False}) == either(kind, boot)
+    assert allowed_for(everything | {"is_a_snapshot": False, "type": "user"}) == boot
+    metadata = facts | {"type": "cbt_metadata", "on_boot": "persist", "is_a_snapshot": True}
+    assert allowed_for(metadata) == either(refusals.wrong_type("cbt_metadata"), snapshot)
