@@ -1,0 +1,206 @@
+"""The suites judge by the documentation: a host that shares no habit with the emulated one passes, and only as it is.
+
+Each run is the real command against an odd host served here. The runs are started together and waited for one by one,
+so that they take no longer than the machine needs.
+"""
+
+import json
+import os
+import subprocess
+from collections.abc import Iterator
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from tests.odd_host.habits import Habits, Wrong
+from tests.odd_host.server import Served, served
+from tests.run.command import Ran, finish, start
+
+ROOT = Path(__file__).parents[2]
+PASSWORD = "odd & <quoted>"
+SEED = "11"
+CONSENTING = ("-p", "tests.odd_host.consenting")
+
+OVER_REPORTED = {"ENABLE-19", "LIST-03"}
+"""Level S: a block never written is not marked. A host that marks whole granules does not hold to it, on purpose."""
+
+CONTROLLED_ONLY = "the target has no control interface"
+NO_XE = "no xe access yet"
+
+BREAKABLE = ("ENABLE-04", "ENABLE-10", "ENABLE-13")
+"""What the broken hosts are judged by: each breaks one of these, and the others stand beside it as control."""
+
+BRIEF = (*CONSENTING, "-k", "not any_situation")
+
+PRECISE, SLOWLY = ("ENABLE-01", "ENABLE-19", "LIST-01", "LIST-03"), ("DISABLE-01", "STATUS-02")
+"""What an exact host is judged by (with one row of level M for each chapter), and what a slow one."""
+
+LONG = ("tells_whether_an_unanswered", "whatever_was_lost", "as_good_as_one_delivery", "restore_every_snapshot")
+"""Left out of the run of everything, for time alone: each generates more of what a test beside it shows."""
+
+
+def required(*ids: str) -> tuple[str, ...]:
+    """Return the words that select requirements."""
+    return tuple(word for one in ids for word in ("--requirement", one))
+
+
+@dataclass(frozen=True)
+class Story:
+    """One run: the host's habits, what is selected, and what goes to pytest."""
+
+    habits: Habits
+    words: tuple[str, ...] = ()
+    own: tuple[str, ...] = CONSENTING
+
+
+STORIES = {
+    "everything": Story(Habits(), own=(*CONSENTING, "-k", f"not ({' or '.join(LONG)})")),
+    "as a user": Story(
+        Habits(seed=5, reference="{id}", slow=frozenset({"VDI.enable_cbt", "VDI.snapshot"})),
+        ("--suite", "status", "--suite", "faults"),
+        own=("-k", "not after_any_sequence"),
+    ),
+    "exact": Story(
+        Habits(exact=True, lists_methods=True, reference="OpaqueRef:{id}/{cls}", slow=frozenset({"VDI.disable_cbt"})),
+        required(*PRECISE, *SLOWLY),
+    ),
+    **{wrong.name: Story(Habits(exact=True, wrong=wrong), required(*BREAKABLE), BRIEF) for wrong in Wrong},
+}
+
+
+class Runs:
+    """All runs, started when first asked for any; each is waited for when its outcome is wanted."""
+
+    def __init__(self, folder: Path, opened: ExitStack) -> None:
+        self.hosts: dict[str, Served] = {}
+        self._folders: dict[str, Path] = {}
+        self._processes: dict[str, subprocess.Popen[str]] = {}
+        self._finished: dict[str, Ran] = {}
+        for number, (name, story) in enumerate(STORIES.items()):
+            host = self.hosts[name] = opened.enter_context(served(PASSWORD, story.habits))
+            self._folders[name] = folder / str(number)
+            self._folders[name].mkdir()
+            self._processes[name] = self._started(name, story, host)
+            opened.callback(self._ended, self._processes[name])
+
+    def __getitem__(self, name: str) -> Ran:
+        if name not in self._finished:
+            self._finished[name] = finish(self._processes[name], self._folders[name])
+        return self._finished[name]
+
+    def _started(self, name: str, story: Story, host: Served) -> subprocess.Popen[str]:
+        words = ["run", "--target", host.url, "--sr", host.host.srs["main"], "--seed", SEED, *story.words]
+        others = {kind: uuid for kind, uuid in host.host.srs.items() if kind != "main"}
+        path = os.pathsep.join(filter(None, (str(ROOT), os.environ.get("PYTHONPATH"))))
+        extra = {"XENCBT_PASSWORD": PASSWORD, "PYTHONPATH": path, "ODD_HOST_SRS": json.dumps(others)}
+        return start(self._folders[name], *words, *(("--", *story.own) if story.own else ()), extra=extra)
+
+    @staticmethod
+    def _ended(process: subprocess.Popen[str]) -> None:
+        if process.poll() is None:
+            process.kill()
+            process.communicate()
+
+
+@pytest.fixture(scope="module")
+def runs(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Runs]:
+    with ExitStack() as opened:
+        yield Runs(tmp_path_factory.mktemp("odd"), opened)
+
+
+def verdicts(ran: Ran, *wanted: str) -> set[str]:
+    """Return the requirements with one of these verdicts."""
+    return {requirement for requirement, verdict in ran.verdicts.items() if verdict in wanted}
+
+
+def assert_sound(runs: Runs, name: str) -> Ran:
+    """Expect what holds of every run, whatever it says of the host: it was all judged, and all cleaned away."""
+    ran = runs[name]
+    assert verdicts(ran, "error", "blocked", "not exercised", "stale") == set(), ran.stdout + ran.stderr
+    document = ran.document
+    assert document["complete"] is True
+    assert document["journal"]["left"] == []
+    assert document["journal"]["created"] == document["journal"]["removed"] > 0
+    reasons = {row["reason"] for row in document["requirements"] if row["verdict"] in {"unsupported", "not run"}}
+    assert "" not in reasons
+    assert None not in reasons
+    assert runs.hosts[name].troubles == []
+    for file in (file for file in ran.folder.parent.rglob("*") if file.is_file()):
+        assert PASSWORD not in file.read_text(encoding="utf-8", errors="replace"), file
+    return ran
+
+
+def test_nothing_that_must_hold_fails_on_a_host_with_other_habits(runs: Runs) -> None:
+    ran = assert_sound(runs, "everything")
+    assert verdicts(ran, "fail") == OVER_REPORTED, ran.stdout
+    assert {row["level"] for row in ran.document["requirements"] if row["verdict"] == "fail"} == {"S"}
+    assert ran.exit == 0, ran.stdout
+    assert {row["deviation"] for row in ran.document["requirements"]} <= {None, ""}
+
+
+def test_what_the_host_lacks_is_unsupported_and_says_why(runs: Runs) -> None:
+    ran = runs["everything"]
+    rows = ran.document["requirements"]
+    assert {row["reason"] for row in rows if row["verdict"] == "unsupported"} == {CONTROLLED_ONLY, NO_XE}
+    assert verdicts(ran, "not run") == set()
+    tests = ran.document["tests"]
+    assert {test["reason"] for test in tests if test["verdict"] == "unsupported"} == {CONTROLLED_ONLY, NO_XE}
+
+
+def test_every_kind_of_refusal_was_met_in_its_other_wording(runs: Runs) -> None:
+    tests = runs["everything"].tests
+    met = (
+        "test_enabling_needs_an_sr_with_a_pbd",
+        "test_enabling_needs_a_plugged_pbd[enabled]",
+        "test_enabling_needs_a_writable_sr",
+        "test_enabling_needs_space_for_the_log",
+        "test_a_driver_without_tracking_is_refused",
+        "test_a_raw_disk_is_refused",
+        "test_a_snapshot_that_is_metadata_only_is_refused",
+        "test_an_unknown_reference_is_refused[destroyed]",
+        "test_the_status_survives[toolstack restart]",
+    )
+    assert {name: tests[name]["verdict"] for name in met} == dict.fromkeys(met, "pass")
+
+
+def test_an_unknown_brand_is_judged_by_the_documentation_with_a_warning(runs: Runs) -> None:
+    ran = runs["everything"]
+    assert ran.document["profile"] == "documented"
+    assert ran.document["target"]["kind"] == "host"
+    assert "warning  the product brand 'Odd Host' is not a known one" in ran.stdout
+
+
+def test_without_consent_the_fault_chapter_is_undecided_and_nothing_else(runs: Runs) -> None:
+    """Exit 2 has one reason: a selected chapter without a pass, because nobody consented to faults."""
+    ran = assert_sound(runs, "as a user")
+    assert ran.exit == 2, ran.stdout
+    assert verdicts(ran, "fail") == set()
+    assert verdicts(ran, "pass") == {"STATUS-01", "STATUS-02"}
+    assert verdicts(ran, "unsupported") == {"STATUS-03"}
+    assert verdicts(ran, "not run") == {"STATUS-04", "FAULT-01", "FAULT-02", "FAULT-04"}
+    reasons = {row["reason"] for row in ran.document["requirements"] if row["verdict"] == "not run"}
+    assert all(reason.startswith("needs consent: --allow") for reason in reasons), reasons
+
+
+def test_exact_bitmaps_pass_the_guidance_too_and_slowness_is_no_fault(runs: Runs) -> None:
+    ran = assert_sound(runs, "exact")
+    assert verdicts(ran, "pass") == {*PRECISE, *SLOWLY}, ran.stdout
+    assert ran.exit == 0
+    assert "the host lists the calls" in ran.stdout
+
+
+@pytest.mark.parametrize(
+    ("wrong", "requirement"),
+    [
+        (Wrong.LOSES_A_BLOCK, "ENABLE-04"),
+        (Wrong.ENABLING_RESTARTS, "ENABLE-13"),
+        (Wrong.MISNAMED_REFUSAL, "ENABLE-10"),
+    ],
+    ids=lambda value: value.name if isinstance(value, Wrong) else value,
+)
+def test_a_host_that_is_wrong_is_found_wrong_in_the_right_place(runs: Runs, wrong: Wrong, requirement: str) -> None:
+    ran = assert_sound(runs, wrong.name)
+    assert verdicts(ran, "fail") == {requirement}, ran.stdout
+    assert ran.exit == 1
