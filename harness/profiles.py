@@ -23,10 +23,14 @@ class Deviation:
 
 @dataclass(frozen=True, slots=True)
 class Profile:
-    """A named set of accepted deviations (ids)."""
+    """A named set of accepted deviations (ids).
+
+    `ordered` where the hosts' order of checks is known, so that of several reasons to refuse the first must be named.
+    """
 
     name: str
     deviations: frozenset[str]
+    ordered: bool = False
 
     def accepts(self, deviation: str) -> bool:
         """Tell whether this profile accepts the deviation with this id."""
@@ -64,7 +68,7 @@ DEVIATIONS: Mapping[str, Deviation] = MappingProxyType(
 )
 
 DOCUMENTED = Profile("documented", frozenset())
-XAPI = Profile("xapi", frozenset({"D-01", "D-02", "D-03"}))
+XAPI = Profile("xapi", frozenset({"D-01", "D-02", "D-03"}), ordered=True)
 
 PROFILES: Mapping[str, Profile] = MappingProxyType({profile.name: profile for profile in (DOCUMENTED, XAPI)})
 

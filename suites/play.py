@@ -67,7 +67,7 @@ class Play:
     def __init__(self, lab: Lab, *, precise: bool = False) -> None:
         self.lab = lab
         self.precise = precise
-        self.model = Model()
+        self.model = Model(ordered=lab.profile.ordered)
         self.disks: dict[str, Disk] = {}
         self._described: set[str] = set()
 

@@ -143,7 +143,7 @@ def build(lab: Lab, situation: Situation) -> Scene:
     """Bring the target into `situation`; raises Blocked where it cannot be, ValueError for a contradiction."""
     if situation.contradiction:
         raise ValueError(situation.contradiction)
-    model = Model()
+    model = Model(ordered=lab.profile.ordered)
     model.storage(storage_of(lab.sr(situation.sr)), situation.sr)
     if situation.sr in FURNISHED:
         return _found(lab, situation, model)

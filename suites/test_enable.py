@@ -16,7 +16,7 @@ from xencbt.fixtures.vms import PowerState
 from xencbt.harness.bitmap import BLOCK, touched
 from xencbt.harness.capabilities import MAIN
 from xencbt.harness.decides import decides
-from xencbt.harness.expectations import VdiType, either, refusals
+from xencbt.harness.expectations import VdiType, refusals
 from xencbt.harness.model import Enable, OnBoot
 from xencbt.harness.verdicts import Violation
 from xencbt.suites.command_line import (
@@ -294,7 +294,7 @@ def test_a_snapshot_that_is_metadata_only_is_refused(disk: Disk) -> None:
     """What data_destroy leaves is of a type of its own, and still a snapshot: either is reason enough."""
     with disk.lab.precondition("a metadata-only snapshot"):
         metadata = disk.enable_cbt().snapshot().data_destroy()
-    expected = either(refusals.wrong_type("cbt_metadata", metadata.ref), refusals.is_a_snapshot())
+    expected = refusals.metadata_only(metadata.ref, ordered=disk.lab.profile.ordered)
     disk.lab.refuses(metadata, "enable_cbt", expectation=expected)
     disk.enable_cbt()
 

@@ -38,6 +38,15 @@ def is_a_snapshot() -> Expectation:
     return expect(Refused("OPERATION_NOT_ALLOWED"))
 
 
+def metadata_only(ref: str, *, ordered: bool) -> Expectation:
+    """Expect refusal: what data_destroy left is of a type of its own, and still a snapshot.
+
+    Either is reason enough, unless the host's order of checks is known: then the type comes first (xapi's check order).
+    """
+    by_type = wrong_type(VdiType.CBT_METADATA, ref)
+    return by_type if ordered else by_type | is_a_snapshot()
+
+
 def sr_not_attached() -> Expectation:
     """Expect refusal: no PBD of the SR is plugged (ENABLE-07, DISABLE-04); both codes are documented."""
     return expect(Refused("SR_NOT_ATTACHED"), Refused("SR_HAS_NO_PBDS"))

@@ -73,6 +73,7 @@ def _situation(
         storage=storage,
         licensed=state.licensed,
         size=step.size if isinstance(step, Resize) else None,
+        ordered=state.ordered,
     )
 
 

@@ -31,8 +31,8 @@ class Model:
     >>> model.allowed(Enable("disk"))
     """
 
-    def __init__(self, *, licensed: bool | None = True) -> None:
-        self._states: tuple[State, ...] = (State(licensed=licensed),)
+    def __init__(self, *, licensed: bool | None = True, ordered: bool = False) -> None:
+        self._states: tuple[State, ...] = (State(licensed=licensed, ordered=ordered),)
 
     @property
     def states(self) -> tuple[State, ...]:

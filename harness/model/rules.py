@@ -1,11 +1,13 @@
 """Which outcomes the documentation allows for a call, as conditions in words.
 
 Where several reasons to refuse hold at once the documentation fixes no order between them, so each group below that
-refuses adds its codes as alternatives. Within a group the first condition that holds decides: the later ones mean
-nothing then (two disks that are the same need not be related; data_destroy is for snapshots before all else).
+refuses adds its codes as alternatives. Hosts whose order of checks is known (`ordered`) are held to it where a VDI's
+own eligibility is concerned: metadata-only type, then snapshot, type, on_boot. Within any other group the first
+condition that holds decides: the later ones mean nothing then (two disks that are the same need not be related;
+data_destroy is for snapshots before all else).
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 
 from xencbt.harness.expectations import SUCCESS, Expectation, VdiType, either, refusals
@@ -16,7 +18,8 @@ from xencbt.harness.model.disk import Attachment, Disk, OnBoot, Storage
 class Situation:
     """What one call meets: the disk it is about, its storage, and the call's own circumstances.
 
-    `related` and `same` are for listing (`disk` is the later one), `size` for resizing.
+    `related` and `same` are for listing (`disk` is the later one), `size` for resizing; `ordered` where the host's
+    order of checks is known.
     """
 
     operation: str
@@ -26,6 +29,7 @@ class Situation:
     related: bool | None = True
     same: bool = False
     size: int | None = None
+    ordered: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,11 +44,19 @@ def allowed(situation: Situation) -> Expectation:
     """Return the outcomes allowed for a call in this situation; success only where no reason to refuse surely holds."""
     refusing: list[Expectation] = []
     certain = False
-    for group in GROUPS[situation.operation]:
+    for group in _groups(situation):
         refused, surely = _decide(group, situation)
         refusing += refused
         certain = certain or surely
     return either(*refusing) if certain else either(SUCCESS, *refusing)
+
+
+def _groups(situation: Situation) -> Iterator[Iterable[Reason]]:
+    for group in GROUPS[situation.operation]:
+        if group is ELIGIBILITY and not situation.ordered:
+            yield from ((reason,) for reason in group)
+        else:
+            yield group
 
 
 def _decide(group: Iterable[Reason], situation: Situation) -> tuple[list[Expectation], bool]:
@@ -123,19 +135,19 @@ SR_MAY_BE_NEEDED = Reason(
 )
 HAS_RRDS = Reason(lambda s: s.disk.type is VdiType.RRD, lambda _: refusals.has_rrds())
 
-ELIGIBILITY = ((METADATA_ONLY,), (IS_SNAPSHOT,), (INELIGIBLE_TYPE,), (ON_BOOT_RESET,))
+ELIGIBILITY = (METADATA_ONLY, IS_SNAPSHOT, INELIGIBLE_TYPE, ON_BOOT_RESET)
 
 GROUPS: dict[str, tuple[tuple[Reason, ...], ...]] = {
     "enable_cbt": (
         (DRIVER,),
         (ATTACHED_SR,),
-        *ELIGIBILITY,
+        ELIGIBILITY,
         (UNLICENSED,),
         (RAW,),
         (READ_ONLY_SR,),
         (NO_LOG_SPACE,),
     ),
-    "disable_cbt": ((DRIVER,), (ATTACHED_SR,), *ELIGIBILITY, (LOG_STAYS,)),
+    "disable_cbt": ((DRIVER,), (ATTACHED_SR,), ELIGIBILITY, (LOG_STAYS,)),
     "list_changed_blocks": ((DRIVER,), (ATTACHED_SR,), (IN_USE_FOR_READING,), (DOUBTFUL_LOG,), (SAME_VDI, UNRELATED)),
     "snapshot": (
         (DRIVER,),

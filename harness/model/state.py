@@ -71,12 +71,17 @@ class Bounds:
 
 @dataclass(frozen=True)
 class State:
-    """One possible world. `licensed`: whether enabling is licensed (None: unknown); `clock` numbers new content."""
+    """One possible world.
+
+    `licensed`: whether enabling is licensed (None: unknown); `ordered`: whether the host is held to xapi's order of
+    checks; `clock` numbers new content.
+    """
 
     disks: Mapping[str, Disk] = field(default_factory=lambda: MappingProxyType({}))
     storages: Mapping[str, Storage] = field(default_factory=lambda: MappingProxyType({"main": Storage()}))
     sets: Mapping[SetId, tuple[Interval, ...]] = field(default_factory=lambda: MappingProxyType({}))
     licensed: bool | None = True
+    ordered: bool = False
     clock: int = 0
 
     def disk(self, name: str) -> Disk:

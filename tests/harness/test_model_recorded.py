@@ -94,7 +94,7 @@ def test_the_recorded_histories_reach_what_they_are_for() -> None:
     assert sum(not step["ok"] for step in lists) >= 1500
 
 
-def allowed_for(guard: dict[str, Any]) -> Expectation:
+def allowed_for(guard: dict[str, Any], *, ordered: bool = False) -> Expectation:
     enabled = guard["cbt_enabled"]
     disk = Disk(
         name="disk",
@@ -106,7 +106,7 @@ def allowed_for(guard: dict[str, Any]) -> Expectation:
         member=Membership(SetId("source", 1), 0) if enabled else None,
     )
     storage = Storage(lacks=frozenset() if guard["driver_has_cbt"] else CBT_OPERATIONS)
-    return rules.allowed(rules.Situation(guard["op"], disk, storage, related=True))
+    return rules.allowed(rules.Situation(guard["op"], disk, storage, related=True, ordered=ordered))
 
 
 def test_every_recorded_refusal_of_the_toolstack_is_allowed_and_nothing_it_refuses_may_succeed() -> None:
@@ -126,6 +126,15 @@ def test_what_the_toolstack_lets_pass_may_succeed_unless_a_later_check_is_known(
         expectation = allowed_for(guard)
         known = later.get(guard["op"])
         assert expectation.succeeds or (known is not None and known in expectation.codes), f"{guard}: {expectation}"
+
+
+def test_hosts_whose_order_of_checks_is_known_are_held_to_it() -> None:
+    facts = {"op": "enable_cbt", "cbt_enabled": False, "attached": "none", "driver_has_cbt": True}
+    everything = facts | {"type": "ephemeral", "on_boot": "reset", "is_a_snapshot": True}
+    assert allowed_for(everything, ordered=True) == refusals.is_a_snapshot()
+    assert allowed_for(everything | {"is_a_snapshot": False}, ordered=True) == refusals.wrong_type("ephemeral")
+    metadata = everything | {"type": "cbt_metadata"}
+    assert allowed_for(metadata, ordered=True) == refusals.wrong_type("cbt_metadata")
 
 
 def test_of_several_reasons_any_may_be_named_and_none_that_does_not_hold() -> None:
