@@ -65,7 +65,9 @@ class Judge:
             profile = "documented" if settings.profile == "documented" else "xapi"
             return self._open.enter_context(start_emulator(profile=profile, user=settings.user))
         password = settings.password or _asked_password(settings)
-        return dial(settings.target, settings.user, password, ca=settings.ca, control_token=settings.control_token)
+        return dial(
+            settings.target, settings.user, password, trust=settings.trust, control_token=settings.control_token
+        )
 
     @property
     def is_open(self) -> bool:
@@ -93,7 +95,7 @@ class Judge:
     def interceptor(self) -> Interceptor:
         """The interceptor in front of the target, started when first asked for; raises InterceptorError."""
         target = self.bench.target
-        return self._open.enter_context(Interceptor(target.url, target.certificate))
+        return self._open.enter_context(Interceptor(target.url, target.trust))
 
     def lab(self, test_id: str) -> Lab:
         """Return the lab of one test."""
@@ -111,6 +113,7 @@ class Judge:
             "build": bench.product.build,
             "api_version": bench.product.api_version,
             "url": bench.target.endpoint.url,
+            "tls": bench.target.trust.words(bench.target.endpoint.scheme),
             "profile": bench.profile.name,
             "warning": bench.warning,
             "defects": list(bench.target.defects),
@@ -128,7 +131,7 @@ class Judge:
             words += ["--speed", settings.speed]
         if not settings.emulated_here:
             words += ["--target", settings.target, "--user", settings.user, "--sr", str(settings.sr)]
-            words += ["--ca", str(settings.ca)] if settings.ca else []
+            words += settings.trust.as_options()
         words += ["--", "-k", test_id.partition("[")[0].rpartition("::")[2]]
         return shlex.join(words)
 

@@ -46,6 +46,10 @@ OPTIONS: tuple[Option, ...] = (
     Option("password-file", "text", "file that holds the password (else XENCBT_PASSWORD, else a prompt)", "F"),
     Option("control-token-file", "text", "file with an emulator's control token (else XENCBT_CONTROL_TOKEN)", "F"),
     Option("ca", "text", "PEM file that verifies the target's certificate; default: the system's", "F"),
+    Option("fingerprint", "text", "SHA-256 of the target's certificate, which alone is then accepted", "HEX"),
+    Option(
+        "insecure", "switch", "accept any certificate, and plain http beyond loopback: anyone may read the password"
+    ),
     Option("sr", "text", "UUID of the SR the run may create disks on", "UUID"),
     Option("xe", "text", "command that runs xe, e.g. 'ssh HOST xe'; default: the target's own thin CLI", "COMMAND"),
     Option(

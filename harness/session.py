@@ -13,17 +13,22 @@ import XenAPI
 
 from xencbt.harness.answers import decode, unwrap
 from xencbt.harness.endpoint import Endpoint
-from xencbt.harness.errors import HarnessError, TargetUnreachable
+from xencbt.harness.errors import HarnessError, TargetUnreachable, UsageError
 from xencbt.harness.exchange import Recorder
 from xencbt.harness.masking import MASK, Secrets
 from xencbt.harness.outcome import Failed, Indeterminate, Ok, Outcome
-from xencbt.harness.transport import Channel, Deadline, Garbled, NoAnswer, NotConnected, TlsFailure
+from xencbt.harness.transport import Channel, Deadline, Garbled, NoAnswer, NotConnected
 from xencbt.harness.verdicts import Violation
 
 CALL_DEADLINE_S = 60.0
 LOGOUT_DEADLINE_S = 5.0
 KEPT_OUTCOME = 300
+KEPT_ADDRESS = 253
 API_VERSION = "1.0"
+MAY_BE_TLS = ("HTTP 400", "HTTP 3", "closed without an answer", "connection was lost")
+"""How a host may answer plain HTTP on a port that is for TLS, or for sending people to one."""
+
+HINT_TLS = "; if that port is for TLS, use https"
 ORIGINATOR = "xencbt"
 
 _REFERENCE = re.compile(r"(OpaqueRef:[0-9A-Za-z]{4})[0-9A-Za-z-]{5,}")
@@ -33,6 +38,14 @@ _ORIGIN = time.monotonic()
 def clock() -> float:
     """Return the seconds since the harness was loaded: the scale on which exchanges are placed."""
     return time.monotonic() - _ORIGIN
+
+
+class MemberOfPool(TargetUnreachable):
+    """A login was refused because the host is a member of a pool; `master` is the address that it named, as text."""
+
+    def __init__(self, endpoint: Endpoint, master: str) -> None:
+        super().__init__(f"{endpoint.url} is a member of a pool with the master {master[:KEPT_ADDRESS]!r}")
+        self.master = master
 
 
 class OneAttempt(xmlrpc.client.Transport):
@@ -90,13 +103,37 @@ class Session:
 
     @classmethod
     def login(
-        cls, endpoint: Endpoint, user: str, password: str, recorder: Recorder, *, deadline_s: float = CALL_DEADLINE_S
+        cls,
+        endpoint: Endpoint,
+        user: str,
+        password: str,
+        recorder: Recorder,
+        *,
+        deadline_s: float = CALL_DEADLINE_S,
+        follow: bool = True,
     ) -> "Session":
-        """Log in as `user`.
+        """Log in as `user`; a member of a pool leads to its master, once, which is trusted by the same rules.
 
-        Raises TargetUnreachable, saying which: no connection, no TLS, no XenAPI there, or credentials refused.
+        `endpoint` of the session is then the master's. Without `follow` a member is an error. Raises TargetUnreachable,
+        saying which: no connection, no TLS, no XenAPI there, or credentials refused.
         """
         keep_secret(recorder.secrets, password)
+        try:
+            return cls._at(endpoint, user, password, recorder, deadline_s)
+        except MemberOfPool as member:
+            if not follow:
+                raise
+            try:
+                master = endpoint.moved_to(member.master)
+            except UsageError as error:
+                raise TargetUnreachable(f"{member}, which is not followed: {error}") from error
+            try:
+                return cls._at(master, user, password, recorder, deadline_s)
+            except TargetUnreachable as error:
+                raise TargetUnreachable(f"{member}, which was followed; there: {error}") from error
+
+    @classmethod
+    def _at(cls, endpoint: Endpoint, user: str, password: str, recorder: Recorder, deadline_s: float) -> "Session":
         session = cls(endpoint, user, recorder, deadline_s=deadline_s)
         try:
             session._log_in(password)
@@ -163,6 +200,8 @@ class Session:
             keep_secret(self.recorder.secrets, self.ref)
         shown = f"(not kept: {len(self._binding.once.received)} characters that may carry a session)"
         self._record("session.login_with_password", (self.user, MASK), outcome, started, shown)
+        if isinstance(outcome, Failed) and outcome.code == "HOST_IS_SLAVE" and outcome.params:
+            raise MemberOfPool(self.endpoint, outcome.params[0])
         if not self.ref:
             raise TargetUnreachable(self._login_trouble(outcome))
         uuid = self.call("session.get_uuid", self.ref)
@@ -171,16 +210,15 @@ class Session:
         self.uuid = str(uuid.value)
 
     def _login_trouble(self, outcome: Outcome) -> str:
-        where = self.endpoint.url
+        where, mask = self.endpoint.url, self.recorder.secrets.mask
         match outcome:
             case Failed("SESSION_AUTHENTICATION_FAILED"):
                 return f"{where} refused user {self.user!r}: wrong user name or password"
-            case Failed("HOST_IS_SLAVE", (address, *_)):
-                return f"{where} is a member of a pool: use its coordinator, {address}"
             case Failed(code):
-                return f"{where} refused to log {self.user!r} in: {code}"
+                return f"{where} refused to log {self.user!r} in: {mask(code)}"
             case Indeterminate(why):
-                return f"{where}: {why}"
+                may_be_tls = self.endpoint.scheme == "http" and any(sign in why for sign in MAY_BE_TLS)
+                return f"{where}: {mask(why)}{HINT_TLS if may_be_tls else ''}"
             case Ok():
                 return f"{where} does not speak the XenAPI: its login gives no session reference"
 
@@ -198,8 +236,6 @@ class Session:
         except XenAPI.Failure as failure:
             code, *rest = failure.details
             return Failed(code, tuple(rest))
-        except TlsFailure as error:
-            return Indeterminate(f"{error}; name the CA that signed its certificate")
         except NotConnected as error:
             return Indeterminate(f"{error}; nothing was sent")
         except Garbled as error:

@@ -14,6 +14,7 @@ from urllib.parse import urlsplit
 from xencbt.harness.errors import UsageError
 from xencbt.harness.options import OPTIONS, Option
 from xencbt.harness.seeds import SEED_BITS, fresh_seed
+from xencbt.harness.trust import Trust
 
 EMULATOR = "emulator"
 NEVER_IN_A_FILE = ("password", "control_token")
@@ -29,6 +30,8 @@ class Settings:
     password_file: Path | None = None
     control_token_file: Path | None = None
     ca: Path | None = None
+    fingerprint: str | None = None
+    insecure: bool = False
     sr: str | None = None
     xe: tuple[str, ...] | None = None
     profile: str = "auto"
@@ -44,6 +47,11 @@ class Settings:
     def emulated_here(self) -> bool:
         """Whether this run starts its own emulated host."""
         return self.target == EMULATOR
+
+    @property
+    def trust(self) -> Trust:
+        """How the target shows that it is the one meant; raises UsageError where that is said in two ways."""
+        return Trust(ca_file=self.ca, fingerprint=self.fingerprint, insecure=self.insecure)
 
     @property
     def password(self) -> str | None:
@@ -82,6 +90,7 @@ def load(given: Mapping[str, Any], *, environment: Mapping[str, str], folder: Pa
     settings = _settings(values, environment)
     if not settings.emulated_here:
         _refuse_far_target(settings.target)
+        _refuse_unread_certificate(settings)
         if settings.sr is None:
             raise UsageError(f"--sr is needed with --target {settings.target}: the SR that the run may create disks on")
     return settings
@@ -189,6 +198,11 @@ def _refuse_far_target(url: str) -> None:
             f"{parts.hostname} is not on loopback, and this version has no fences for real hosts yet: "
             "it judges only an emulated host on 127.0.0.0/8 or ::1"
         )
+
+
+def _refuse_unread_certificate(settings: Settings) -> None:
+    if settings.trust.fingerprint and urlsplit(settings.target).scheme == "http":
+        raise UsageError("--fingerprint needs an https target: over plain http no certificate is shown")
 
 
 def is_loopback(hostname: str) -> bool:

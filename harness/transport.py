@@ -14,11 +14,16 @@ from typing import cast
 
 from xencbt.harness.endpoint import Endpoint
 from xencbt.harness.errors import XencbtError
+from xencbt.harness.trust import explain
 
 MAX_ANSWER = 64 * 2**20
 """Bytes of an answer that are read; the bitmap of the largest disk, or a pool's records, stay far below."""
 
 CHUNK = 2**16
+KEPT_LINE = 60
+TLS_RECORDS = ("\x15\x03", "\x16\x03")
+"""How an answer begins that is an alert or a handshake of TLS."""
+
 NO_HEADERS: Mapping[str, str] = MappingProxyType({})
 
 
@@ -122,6 +127,8 @@ class Channel:
             raise NoAnswer(f"the connection was closed without an answer to the {method}") from error
         except http.client.IncompleteRead as error:
             raise NoAnswer("the answer was cut short") from error
+        except http.client.BadStatusLine as error:
+            raise Garbled(_not_http(str(error))) from error
         except http.client.HTTPException as error:
             raise Garbled(f"not an HTTP answer ({type(error).__name__})") from error
         except TimeoutError as error:
@@ -158,13 +165,21 @@ class Channel:
             if self._tls is None:
                 return sock
             sock.settimeout(deadline.remaining())
-            return self._tls.wrap_socket(sock, server_hostname=endpoint.host)
+            secured = self._tls.wrap_socket(sock, server_hostname=endpoint.host)
         except ssl.SSLError as error:
             sock.close()
-            raise TlsFailure(f"TLS with {endpoint.netloc} failed ({describe(error)})") from error
+            raise TlsFailure(f"TLS with {endpoint.netloc} failed ({explain(error, endpoint.host)})") from error
+        except TimeoutError as error:
+            sock.close()
+            raise NotConnected(f"no TLS handshake with {endpoint.netloc} within {deadline.seconds:g} s") from error
         except OSError as error:
             sock.close()
             raise NotConnected(f"no connection to {endpoint.netloc} ({describe(error)})") from error
+        objection = endpoint.trust.objection(secured.getpeercert(binary_form=True))
+        if objection is not None:
+            secured.close()
+            raise TlsFailure(f"TLS with {endpoint.netloc} failed ({objection})")
+        return secured
 
 
 def send(sock: socket.socket, parts: Iterable[bytes], deadline: Deadline) -> None:
@@ -204,9 +219,13 @@ def read_all(response: http.client.HTTPResponse) -> bytes:
 
 def describe(error: OSError) -> str:
     """Say what an OSError means without its number."""
-    if isinstance(error, ssl.SSLCertVerificationError):
-        return f"certificate not accepted: {error.verify_message}"
     return error.strerror or str(error) or type(error).__name__
+
+
+def _not_http(line: str) -> str:
+    if line.startswith(TLS_RECORDS):
+        return "what answers there speaks TLS: use https"
+    return f"not an HTTP answer: it begins with {line.strip()[:KEPT_LINE]!r}"
 
 
 def _is_stale(sock: socket.socket) -> bool:

@@ -10,17 +10,21 @@ client ◀── response ◀── upstream
 
 import threading
 from collections import deque
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
+from cryptography.hazmat.primitives.serialization import Encoding
 from mitmproxy import ctx, flow, http, tls
 from mitmproxy.addons.tlsconfig import TlsConfig
 from mitmproxy.proxy.server_hooks import ServerConnectionHookData
+from OpenSSL import SSL
+from OpenSSL.crypto import X509, X509StoreFlags
 
 from xencbt.harness.endpoint import Endpoint
 from xencbt.harness.faults import Phase, Strike, Watch, read_call
 from xencbt.harness.outcome import Outcome
 from xencbt.harness.transport import NotConnected
+from xencbt.harness.trust import Trust
 from xencbt.proxies.answers import outcome_of
 from xencbt.proxies.carriers import carry
 from xencbt.proxies.redelivery import Request, deliver_again
@@ -28,25 +32,49 @@ from xencbt.proxies.redelivery import Request, deliver_again
 STRIKE = "xencbt.strike"
 KEPT_PROBLEMS = 50
 
+Verification = Callable[[SSL.Connection, X509, int, int, int], bool]
 Upstreams = Mapping[tuple[str, int], Endpoint]
 """The hosts that are served, by host and port."""
 
 
 class UpstreamTrust(TlsConfig):
-    """mitmproxy's own TLS settings, with each upstream verified by its own certificate file."""
+    """mitmproxy's own TLS settings, with each upstream trusted as its own endpoint says."""
 
-    def __init__(self, upstreams: Upstreams) -> None:
+    def __init__(self, upstreams: Upstreams, trouble: "LabTrouble") -> None:
         super().__init__()
         self._upstreams = upstreams
+        self._trouble = trouble
 
     def tls_start_server(self, tls_start: tls.TlsData) -> None:
-        """Choose the authorities for this connection: the option is global, but nothing runs before it is read."""
+        """Choose what this connection trusts: the options are global, but nothing runs before they are read."""
         address = tls_start.context.server.address or ("", 0)
-        upstream = self._upstreams[address[0], address[1]]
-        trusted = str(upstream.ca_file) if upstream.ca_file else None
-        if ctx.options.ssl_verify_upstream_trusted_ca != trusted:
-            ctx.options.update(ssl_verify_upstream_trusted_ca=trusted)  # type: ignore[no-untyped-call]  # mitmproxy's
+        trust = self._upstreams[address[0], address[1]].trust
+        wanted = {
+            "ssl_verify_upstream_trusted_ca": str(trust.ca_file) if trust.ca_file else None,
+            "ssl_insecure": trust.insecure,
+        }
+        if any(getattr(ctx.options, name) != value for name, value in wanted.items()):
+            ctx.options.update(**wanted)  # type: ignore[no-untyped-call]  # mitmproxy's
         super().tls_start_server(tls_start)
+        assert tls_start.ssl_conn is not None
+        # as in Trust.context: a host's own certificate in the CA file is enough
+        if (store := tls_start.ssl_conn.get_context().get_cert_store()) is not None:
+            store.set_flags(X509StoreFlags.PARTIAL_CHAIN)
+        if trust.fingerprint is not None:
+            tls_start.ssl_conn.set_verify(SSL.VERIFY_PEER, self._only_pinned(trust, tls_start.conn.id))
+
+    def _only_pinned(self, trust: Trust, connection_id: str) -> Verification:
+        """Return OpenSSL's question on each certificate of a chain: the host's own decides, whatever OpenSSL thinks."""
+
+        def accepts(_conn: SSL.Connection, shown: X509, _error: int, depth: int, _ok: int) -> bool:
+            if depth > 0:
+                return True
+            objection = trust.objection(shown.to_cryptography().public_bytes(Encoding.DER))
+            if objection is not None:
+                self._trouble.object_to(connection_id, objection)
+            return objection is None
+
+        return accepts
 
 
 class Watches:
@@ -167,6 +195,11 @@ class LabTrouble:
 
     def __init__(self) -> None:
         self.problems: deque[str] = deque(maxlen=KEPT_PROBLEMS)
+        self._objections: dict[str, str] = {}
+
+    def object_to(self, connection_id: str, objection: str) -> None:
+        """Keep why that connection is about to fail, in better words than OpenSSL has."""
+        self._objections[connection_id] = objection
 
     def server_connect_error(self, data: ServerConnectionHookData) -> None:
         """Note that there is no connection."""
@@ -174,7 +207,7 @@ class LabTrouble:
 
     def tls_failed_server(self, data: tls.TlsData) -> None:
         """Note that the connection is not secure."""
-        self._note(data.context.server.address, data.conn.error)
+        self._note(data.context.server.address, self._objections.pop(data.conn.id, data.conn.error))
 
     def _note(self, address: tuple[str, int] | None, error: str | None) -> None:
         host, port, *_ = address or ("?", 0)

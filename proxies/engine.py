@@ -104,7 +104,7 @@ class Engine:
                 Core(),
                 self._proxyserver,
                 NextLayer(),
-                UpstreamTrust(self._upstreams),
+                UpstreamTrust(self._upstreams, self._trouble),
                 DisableH2C(),
                 PassThrough(),
                 self._faults,

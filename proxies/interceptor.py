@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Self
 
 from xencbt.harness.endpoint import Endpoint
 from xencbt.harness.faults import Plan, Receipt, Watch, require_fired
+from xencbt.harness.trust import Trust
 from xencbt.proxies.carriers.registry import require_carriers
 from xencbt.proxies.errors import InterceptorError
 
@@ -42,8 +43,8 @@ class Interceptor:
     """Stands between the harness and one or several hosts; passes everything on as it is, until a plan is armed.
 
     The harness talks plain HTTP to `url` on loopback; the host is spoken to as its own URL says, its certificate
-    verified by `certificate` (a PEM file; None: the system's authorities). A host that closes without an answer looks
-    so to the client. Usable from several threads. One per process: further hosts are added to it.
+    judged as `trust` says (a path: that CA file; None: the system's authorities). A host that closes without an answer
+    looks so to the client. Usable from several threads. One per process: further hosts are added to it.
 
     >>> with Interceptor("https://127.0.0.1:8443", Path("host.pem")) as interceptor:
     ...     with interceptor.arm(Plan.of(Planned(AnswerLost(), "VDI.enable_cbt")), session.ref) as armed:
@@ -58,12 +59,12 @@ class Interceptor:
     def __init__(
         self,
         upstream: str | None = None,
-        certificate: Path | None = None,
+        trust: Trust | Path | None = None,
         *,
         deadline_s: float = START_STOP_S,
         repeat_timeout_s: float = REPEAT_S,
     ) -> None:
-        self._first = _endpoint(upstream, certificate) if upstream is not None else None
+        self._first = _endpoint(upstream, trust) if upstream is not None else None
         self._deadline_s = deadline_s
         self._repeat_timeout_s = repeat_timeout_s
         self._engine: Engine | None = None
@@ -99,12 +100,12 @@ class Interceptor:
             raise InterceptorError("the interceptor does not run, or was given no upstream")
         return self._url
 
-    def add_upstream(self, url: str, certificate: Path | None = None) -> str:
+    def add_upstream(self, url: str, trust: Trust | Path | None = None) -> str:
         """Serve one more host while running, and return the loopback URL that stands for it.
 
-        A host served already keeps its loopback URL; with another scheme or certificate it has to be removed first.
+        A host served already keeps its loopback URL; with another scheme or trust it has to be removed first.
         """
-        return self._running().listen(_endpoint(url, certificate))
+        return self._running().listen(_endpoint(url, trust))
 
     def remove_upstream(self, loopback_url: str) -> None:
         """Stop serving the host that `loopback_url` stands for, and close the connections to there."""
@@ -158,8 +159,8 @@ class Interceptor:
         return self._engine
 
 
-def _endpoint(url: str, certificate: Path | None) -> Endpoint:
-    endpoint = Endpoint.parse(url, certificate)
+def _endpoint(url: str, trust: Trust | Path | None) -> Endpoint:
+    endpoint = Endpoint.parse(url, trust)
     endpoint.tls()  # a certificate file that cannot be read shows now, not at the first call
     return endpoint
 

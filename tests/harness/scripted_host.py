@@ -7,7 +7,10 @@ import xmlrpc.client
 from collections import Counter
 from collections.abc import Callable
 from types import TracebackType
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
+
+if TYPE_CHECKING:
+    import ssl
 
 SESSION = "OpaqueRef:5e55105e-5e55-105e-5e55-105e5e55105e"
 UUID = "11111111-2222-3333-4444-555555555555"
@@ -66,9 +69,9 @@ def say_nothing(_sock: socket.socket, stop: threading.Event) -> None:
 
 
 class ScriptedHost:
-    """Serves on 127.0.0.1; `script` says how each method is answered, the rest is as on a host with one session."""
+    """Serves on loopback; `script` says how each method is answered, the rest is as on a host with one session."""
 
-    def __init__(self, script: dict[str, Reply] | None = None) -> None:
+    def __init__(self, script: dict[str, Reply] | None = None, at: tuple[str, int] = ("127.0.0.1", 0)) -> None:
         self.script: dict[str, Reply] = {
             "session.login_with_password": answer(success(SESSION)),
             "session.get_uuid": answer(success(UUID)),
@@ -76,14 +79,20 @@ class ScriptedHost:
         } | (script or {})
         self.requests: Counter[str] = Counter()
         self.connections = 0
+        self.tls: ssl.SSLContext | None = None
         self._stop = threading.Event()
-        self._listener = socket.create_server(("127.0.0.1", 0))
+        self._listener = socket.create_server(at)
         self._threads = [threading.Thread(target=self._accept)]
         self._sockets: list[socket.socket] = []
 
     @property
     def url(self) -> str:
-        return f"http://127.0.0.1:{self._listener.getsockname()[1]}"
+        host, port = self._listener.getsockname()
+        return f"{'https' if self.tls else 'http'}://{host}:{port}"
+
+    @property
+    def port(self) -> int:
+        return int(self._listener.getsockname()[1])
 
     def __enter__(self) -> Self:
         self._threads[0].start()
@@ -116,6 +125,9 @@ class ScriptedHost:
 
     def _serve(self, sock: socket.socket) -> None:
         try:
+            if self.tls is not None:
+                sock = self.tls.wrap_socket(sock, server_side=True)
+                self._sockets.append(sock)
             while request := _read_request(sock):
                 found = _METHOD.search(request)
                 method = found[1].decode() if found else request.split(b"?")[0].split(b"\r\n")[0].decode()

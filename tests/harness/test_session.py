@@ -212,7 +212,7 @@ def test_the_session_knows_its_uuid() -> None:
 
 LOGIN_TROUBLE: dict[str, tuple[Reply, str]] = {
     "wrong password": (answer(failure("SESSION_AUTHENTICATION_FAILED", "root", "no")), "wrong user name or password"),
-    "pool member": (answer(failure("HOST_IS_SLAVE", "10.0.0.1")), "use its coordinator, 10.0.0.1"),
+    "pool member": (answer(failure("HOST_IS_SLAVE", "10.0.0.1")), "the master '10.0.0.1', which is not followed"),
     "other refusal": (answer(failure("HOST_STILL_BOOTING")), "refused to log 'root' in: HOST_STILL_BOOTING"),
     "no XenAPI": (answer(b"<html></html>"), "not as the XenAPI does"),
     "no page": (answer(b"", status="404 Not Found"), "HTTP 404"),
@@ -249,6 +249,6 @@ def test_tls_with_a_host_that_speaks_none_is_told_apart() -> None:
         thread = threading.Thread(target=no_tls)
         thread.start()
         endpoint = Endpoint.parse(f"https://127.0.0.1:{listener.getsockname()[1]}")
-        with pytest.raises(TargetUnreachable, match=r"TLS with 127\.0\.0\.1:\d+ failed .*name the CA"):
+        with pytest.raises(TargetUnreachable, match=r"TLS with 127\.0\.0\.1:\d+ failed .*does not speak TLS"):
             Session.login(endpoint, "root", PASSWORD, Recorder(Secrets()))
         thread.join()

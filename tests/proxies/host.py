@@ -1,6 +1,7 @@
 """A tiny XML-RPC host that counts what it executes: the judge of what a fault did on the host's side."""
 
 import datetime as dt
+import hashlib
 import ipaddress
 import ssl
 import threading
@@ -40,6 +41,7 @@ class Host:
 
     url: str = ""
     certificate: Path | None = None
+    context: ssl.SSLContext | None = None
     connections: int = 0
     requests: list[tuple[str, tuple[tuple[str, str], ...], bytes]] = field(default_factory=list)
     executed: list[tuple[str, str]] = field(default_factory=list)
@@ -137,6 +139,7 @@ def running_host(certificate: Path | None = None) -> Iterator[Host]:
         if isinstance(server, TlsServer) and certificate is not None:
             server.context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
             server.context.load_cert_chain(certificate)
+            host.context = server.context
         host.url = f"{'https' if certificate else 'http'}://127.0.0.1:{server.server_address[1]}"
         thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
         thread.start()
@@ -148,20 +151,31 @@ def running_host(certificate: Path | None = None) -> Iterator[Host]:
             thread.join(10)
 
 
-def make_certificate(path: Path, address: str = "127.0.0.1") -> Path:
-    """Write a self-signed certificate for `address` with its key to `path`."""
+def fingerprint(certificate: Path) -> str:
+    """Return the SHA-256 of a certificate file that `make_certificate` wrote."""
+    der = ssl.PEM_cert_to_DER_cert(certificate.read_text().partition("-----BEGIN PRIVATE")[0])
+    return hashlib.sha256(der).hexdigest()
+
+
+def make_certificate(path: Path, address: str | None = "127.0.0.1", *, valid_from: int = -1, days: int = 2) -> Path:
+    """Write a self-signed certificate with its key to `path`: for `address` (None: for the name `host.test`).
+
+    `valid_from` is in days from now.
+    """
     key = ec.generate_private_key(ec.SECP256R1())
     name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "host.test")])
     today = dt.datetime.now(dt.UTC)
+    names: list[x509.GeneralName] = [x509.DNSName("host.test")]
+    names = names if address is None else [x509.IPAddress(ipaddress.ip_address(address))]
     certificate = (
         x509.CertificateBuilder()
         .subject_name(name)
         .issuer_name(name)
         .public_key(key.public_key())
         .serial_number(x509.random_serial_number())
-        .not_valid_before(today - dt.timedelta(days=1))
-        .not_valid_after(today + dt.timedelta(days=1))
-        .add_extension(x509.SubjectAlternativeName([x509.IPAddress(ipaddress.ip_address(address))]), critical=False)
+        .not_valid_before(today + dt.timedelta(days=valid_from))
+        .not_valid_after(today + dt.timedelta(days=valid_from + days))
+        .add_extension(x509.SubjectAlternativeName(names), critical=False)
         .add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
         .add_extension(x509.SubjectKeyIdentifier.from_public_key(key.public_key()), critical=False)
         .add_extension(x509.AuthorityKeyIdentifier.from_issuer_public_key(key.public_key()), critical=False)

@@ -8,10 +8,20 @@ from urllib.parse import urlsplit
 import pytest
 
 from tests.proxies.client import Client, seen
-from tests.proxies.host import BLOCKED, COUNTING, REFUSED, SILENT, Host, make_certificate, running_host
+from tests.proxies.host import (
+    BLOCKED,
+    COUNTING,
+    REFUSED,
+    SILENT,
+    Host,
+    fingerprint,
+    make_certificate,
+    running_host,
+)
 from xencbt.harness.errors import UsageError
 from xencbt.harness.faults import AnswerLost, Duplicate, Plan, Planned, RequestDropped
 from xencbt.harness.outcome import Ok
+from xencbt.harness.trust import Trust
 from xencbt.proxies import Interceptor, InterceptorError
 
 ENABLE = "VDI.enable_cbt"
@@ -73,6 +83,51 @@ def test_a_host_of_another_name_is_refused(interceptor: Interceptor, tmp_path: P
     with running_host(elsewhere) as host, Client(interceptor.add_upstream(host.url, elsewhere)) as client:
         assert seen(client, client.call(ENABLE)) == "lost"
         assert host.executions(ENABLE) == 0
+
+
+def test_a_pinned_host_is_known_by_its_fingerprint_alone(
+    interceptor: Interceptor, tmp_path: Path, foreign_certificate: Path
+) -> None:
+    expired = make_certificate(tmp_path / "expired.pem", address="127.0.0.2", valid_from=-9)
+    pinned = Trust(fingerprint=fingerprint(expired))
+    with running_host(expired) as host, running_host(foreign_certificate) as foreign:
+        url, foreign_url = interceptor.add_upstream(host.url, pinned), interceptor.add_upstream(foreign.url, pinned)
+        with Client(url) as good, Client(foreign_url) as bad:
+            for _ in range(2):
+                assert seen(good, good.call(ENABLE)) == "success"
+                assert seen(bad, bad.call(ENABLE)) == "lost"
+        assert "has the fingerprint" in interceptor.problems[-1]
+        assert foreign.requests == []
+
+
+def test_insecure_holds_for_its_own_upstream_only(
+    interceptor: Interceptor, certificate: Path, foreign_certificate: Path
+) -> None:
+    with running_host(certificate) as anyone, running_host(certificate) as foreign:
+        trusted = interceptor.add_upstream(anyone.url, Trust(insecure=True))
+        refused = interceptor.add_upstream(foreign.url, foreign_certificate)
+        for _ in range(2):
+            with Client(trusted) as good, Client(refused) as bad:
+                assert seen(good, good.call(ENABLE)) == "success"
+                assert seen(bad, bad.call(ENABLE)) == "lost"
+        assert foreign.requests == []
+
+
+def test_a_duplicate_of_a_pinned_host_goes_to_no_other(
+    interceptor: Interceptor, certificate: Path, foreign_certificate: Path
+) -> None:
+    """The host's certificate changes between the first and the second delivery."""
+    with running_host(certificate) as host:
+        pinned = Trust(fingerprint=fingerprint(certificate))
+        with Client(interceptor.add_upstream(host.url, pinned)) as client:
+            assert seen(client, client.call(ENABLE)) == "success"
+            assert host.context is not None
+            host.context.load_cert_chain(foreign_certificate)
+            with interceptor.arm(Plan.of(Planned(Duplicate(), ENABLE)), client.session) as armed:
+                assert seen(client, client.call(ENABLE)) == "success"
+        assert host.executions(ENABLE) == 2
+    assert not armed.receipts[0].fired
+    assert "has the fingerprint" in armed.receipts[0].why_not
 
 
 def test_a_duplicate_verifies_the_host_too(
