@@ -7,6 +7,7 @@ from typing import Any
 from xencbt.harness.errors import UsageError
 from xencbt.harness.outcome import Failed, Indeterminate, Ok
 from xencbt.harness.rawdisk import handler_answers
+from xencbt.harness.roles import lacking, least_role
 from xencbt.harness.session import Session
 from xencbt.harness.xe import Xe
 
@@ -121,6 +122,17 @@ def find_repository(session: Session, kind: str, uuid: str) -> Repository:
     )
 
 
+def require_attached(session: Session, repository: Repository) -> None:
+    """Go on only where a host is connected to the SR by a plugged PBD.
+
+    Raises UsageError otherwise: nothing can be created on it, so that a run would end without having judged anything.
+    """
+    pbds = session.value("SR.get_PBDs", repository.ref)
+    if not any(session.value("PBD.get_currently_attached", pbd) for pbd in pbds):
+        why = "none of its PBDs is plugged" if pbds else "it has no PBD"
+        raise UsageError(f"the SR {repository.uuid} is attached to no host ({why}): plug it, or name another")
+
+
 def probe(
     session: Session, product: Product, main: Repository, srs: Mapping[str, str], *, controlled: bool, xe: Xe
 ) -> Capabilities:
@@ -130,6 +142,7 @@ def probe(
     interface is at hand, `xe` the way to a command line. Raises HarnessError when the target stops answering.
     """
     probed = [
+        _role(session),
         _cbt_calls(session, product),
         _cbt_licensed(session, product),
         _driver(main, "sr-cbt", "VDI_CONFIG_CBT", 1),
@@ -144,12 +157,25 @@ def probe(
     return Capabilities(tuple(probed))
 
 
-def _cbt_calls(session: Session, product: Product) -> Capability:
+def _role(session: Session) -> Capability:
+    lacks = lacking(session.value("session.get_record", session.ref), _methods(session))
+    if not lacks:
+        return Capability("role", present=True, detail=f"{session.user} may make the calls that judging takes")
+    detail = f"the role of {session.user} does not allow {', '.join(lacks)}: it takes {least_role(lacks)} or higher"
+    return Capability("role", present=False, detail=detail)
+
+
+def _methods(session: Session) -> list[str] | None:
     listed = session.call("system.listMethods")
-    if isinstance(listed, Ok) and isinstance(listed.value, list):
-        lacking = [call for call in CBT_CALLS if call not in listed.value]
-        detail = f"the host does not list {', '.join(lacking)}" if lacking else "the host lists the calls"
-        return Capability("cbt-calls", not lacking, f"{detail} (API {product.api_version})")
+    return listed.value if isinstance(listed, Ok) and isinstance(listed.value, list) else None
+
+
+def _cbt_calls(session: Session, product: Product) -> Capability:
+    listed = _methods(session)
+    if listed is not None:
+        unlisted = [call for call in CBT_CALLS if call not in listed]
+        detail = f"the host does not list {', '.join(unlisted)}" if unlisted else "the host lists the calls"
+        return Capability("cbt-calls", not unlisted, f"{detail} (API {product.api_version})")
     major, _, minor = product.api_version.partition(".")
     present = (int(major), int(minor)) >= CBT_API
     detail = f"API {product.api_version}; changed block tracking came with {CBT_API[0]}.{CBT_API[1]}"

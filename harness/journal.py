@@ -115,8 +115,13 @@ def _apply(items: dict[str, Item], entry: Mapping[str, str]) -> None:
 
 def directory(pool_uuid: str, run_id: str, environment: Mapping[str, str]) -> Path:
     """Return where a run on that pool keeps its journal: `$XDG_STATE_HOME/xencbt/<pool uuid>/<run id>`."""
+    return state_folder(environment) / pool_uuid / run_id
+
+
+def state_folder(environment: Mapping[str, str]) -> Path:
+    """Return where runs keep what must outlive them: `$XDG_STATE_HOME/xencbt`."""
     state = environment.get("XDG_STATE_HOME") or str(Path(environment.get("HOME", "~")).expanduser() / ".local/state")
-    return Path(state) / "xencbt" / pool_uuid / run_id
+    return Path(state) / "xencbt"
 
 
 class Journal:

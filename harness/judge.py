@@ -18,6 +18,7 @@ from xencbt.harness import searching
 from xencbt.harness.catalogue import catalogue_hash
 from xencbt.harness.errors import HarnessError, UsageError
 from xencbt.harness.exchange import Recorder
+from xencbt.harness.journal import state_folder
 from xencbt.harness.masking import Secrets
 from xencbt.harness.settings import Settings
 from xencbt.proxies.interceptor import Interceptor
@@ -54,6 +55,7 @@ class Judge:
                 journal_dir=settings.journal_dir,
                 xe_command=settings.xe,
                 recorder=self.recorder,
+                claims=None if settings.emulated_here else state_folder(settings.environment) / "claims",
             )
         except BaseException:
             self._open.close()

@@ -212,6 +212,7 @@ def lab(request: pytest.FixtureRequest) -> Iterator[Lab]:
     if trial is None:
         pytest.fail("the `lab` fixture is for test functions that carry the mark of @decides(…)", pytrace=False)
     with trial.stage() as stage:
+        stage.require("role")
         if request.node.get_closest_marker("any_target") is None:
             stage.require("cbt-calls", "cbt-licensed", "sr-cbt")
         yield stage

@@ -180,6 +180,7 @@ def _environment(run: Run) -> Iterator[tuple[str, str]]:
     yield "Target", target_name(target)
     if target is not None:
         yield "URL", target["url"]
+        yield "Certificate", target["tls"]
         yield "API", target["api_version"]
     yield "Profile", run["profile"]
     yield "Seed", str(run["seed"])

@@ -163,6 +163,7 @@ def _target(event: Event) -> TargetRow:
         build=event["build"],
         api_version=event["api_version"],
         url=_public(event["url"]),
+        tls=str(event["tls"]),
         profile=event["profile"],
         defects=list(event["defects"]),
         capabilities=[

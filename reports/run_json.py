@@ -29,7 +29,11 @@ class CapabilityRow(TypedDict):
 
 
 class TargetRow(TypedDict):
-    """What was judged. `kind` is `emulator` or `host`; `url` carries no user, password or query."""
+    """What was judged. `kind` is `emulator` or `host`; `url` carries no user, password or query.
+
+    `tls` says how its certificate was verified: `verified by CA file`, `verified by system CAs`, `pinned`,
+    `not verified`, or `none (http)`.
+    """
 
     kind: str
     product: str
@@ -37,6 +41,7 @@ class TargetRow(TypedDict):
     build: str
     api_version: str
     url: str
+    tls: str
     profile: str
     defects: list[str]
     capabilities: list[CapabilityRow]

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 
+from xencbt.harness.trust import NOT_VERIFIED
 from xencbt.harness.verdicts import ORDER, Verdict
 from xencbt.reports.layout import Paint, hanging, widths
 from xencbt.reports.plain import one_line
@@ -20,6 +21,7 @@ def capability_table(target: TargetRow, needs: Mapping[str, Sequence[str]] | Non
     head = [
         hanging("target", target_name(target), pad=7),
         hanging("at", target["url"], pad=7),
+        _security(target["tls"], paint),
         hanging("profile", target["profile"]),
         "",
     ]
@@ -35,6 +37,13 @@ def capability_table(target: TargetRow, needs: Mapping[str, Sequence[str]] | Non
     if absent:
         body += [paint.bold("cannot, and will not be judged"), *absent]
     return "\n".join([*head, *body])
+
+
+def _security(tls: str, paint: Paint) -> str:
+    if tls != NOT_VERIFIED:
+        return hanging("TLS", tls, pad=7)
+    loud = "NOT VERIFIED (--insecure): whoever sits in between can read the password"
+    return paint(Verdict.FAIL.value, hanging("TLS", loud, pad=7))
 
 
 def requirement_table(run: Run, paint: Paint = _PLAIN) -> str:

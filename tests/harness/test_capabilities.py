@@ -5,9 +5,19 @@ from typing import Any
 import pytest
 
 from tests.fixtures.fake_host import FakeSession
-from xencbt.harness.capabilities import CBT_CALLS, SR_KINDS, Capabilities, Product, Repository, find_repository, probe
+from xencbt.harness.capabilities import (
+    CBT_CALLS,
+    SR_KINDS,
+    Capabilities,
+    Product,
+    Repository,
+    find_repository,
+    probe,
+    require_attached,
+)
 from xencbt.harness.errors import UsageError
 from xencbt.harness.outcome import Failed, Indeterminate, Ok, Outcome
+from xencbt.harness.roles import LEAST_ROLES
 from xencbt.harness.xe_words import XeResult
 
 POOL = {"uuid": "pool", "master": "host", "restrictions": {"restrict_cbt": "false"}}
@@ -135,6 +145,60 @@ def test_what_is_absent_is_absent_for_a_reason(
     capability = probed(monkeypatch, answers, **changes)[name]
     assert not capability.present
     assert why in capability.detail
+
+
+SAVE_ENABLING = [call.lower() for call in LEAST_ROLES if call != "VDI.enable_cbt"]
+SAVE_LISTING = [call.lower() for call in LEAST_ROLES if call != "VDI.list_changed_blocks"]
+
+
+@pytest.mark.parametrize(
+    ("permissions", "said", "unsaid"),
+    [
+        (["vdi.get_record"], ("VDI.create", "VDI.list_changed_blocks", "vm-admin or higher"), "vm-operator"),
+        (SAVE_ENABLING, ("VDI.enable_cbt: it takes vm-admin",), "VDI.create"),
+        (SAVE_LISTING, ("VDI.list_changed_blocks: it takes vm-operator",), "VDI.create"),
+    ],
+)
+def test_a_role_that_is_too_low_says_for_what(
+    monkeypatch: pytest.MonkeyPatch, permissions: list[str], said: tuple[str, ...], unsaid: str
+) -> None:
+    record = {"is_local_superuser": False, "rbac_permissions": permissions}
+    listed = Ok([*LEAST_ROLES, *CBT_CALLS])
+    found = probed(monkeypatch, {"session.get_record": Ok(record), "system.listMethods": listed})["role"]
+    assert not found.present
+    assert all(words in found.detail for words in said)
+    assert unsaid not in found.detail
+
+
+def test_a_role_is_enough_by_its_permissions_or_as_local_superuser(monkeypatch: pytest.MonkeyPatch) -> None:
+    named = {"is_local_superuser": False, "rbac_permissions": [call.lower() for call in LEAST_ROLES]}
+    assert probed(monkeypatch, {"session.get_record": Ok(named)})["role"].present
+    assert probed(monkeypatch)["role"].present
+
+
+def test_no_role_is_missing_for_a_call_that_the_host_does_not_have(monkeypatch: pytest.MonkeyPatch) -> None:
+    record = {"is_local_superuser": False, "rbac_permissions": ["vdi.create"]}
+    answers: dict[object, Outcome] = {"session.get_record": Ok(record), "system.listMethods": Ok(["VDI.create"])}
+    assert probed(monkeypatch, answers)["role"].present
+
+
+@pytest.mark.parametrize(
+    ("pbds", "attached", "why"), [([], {}, "it has no PBD"), (["a", "b"], {"a": False, "b": False}, "is plugged")]
+)
+def test_a_detached_sr_is_refused(pbds: list[str], attached: dict[str, bool], why: str) -> None:
+    answers: dict[object, Outcome] = {("PBD.get_currently_attached", pbd): Ok(on) for pbd, on in attached.items()}
+    repository = Repository("main", "ref", "uuid", "lvm", {}, frozenset())
+    with pytest.raises(UsageError, match=f"the SR uuid is attached to no host .*{why}"):
+        require_attached(FakeSession(answers | {"SR.get_PBDs": Ok(pbds)}), repository)
+
+
+def test_one_plugged_pbd_is_enough() -> None:
+    answers: dict[object, Outcome] = {
+        "SR.get_PBDs": Ok(["a", "b"]),
+        ("PBD.get_currently_attached", "a"): Ok(value=False),
+        ("PBD.get_currently_attached", "b"): Ok(value=True),
+    }
+    require_attached(FakeSession(answers), Repository("main", "ref", "uuid", "lvm", {}, frozenset()))
 
 
 def test_a_host_that_lists_no_methods_is_judged_by_its_api_version(monkeypatch: pytest.MonkeyPatch) -> None:

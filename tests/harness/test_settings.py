@@ -4,6 +4,7 @@ import pytest
 
 from xencbt.harness.errors import UsageError
 from xencbt.harness.settings import Settings, is_loopback, load
+from xencbt.harness.trust import Trust
 
 NOWHERE = Path("/nonexistent")
 
@@ -136,3 +137,27 @@ def test_the_command_for_xe_is_split_without_a_shell(tmp_path: Path) -> None:
 def test_a_command_for_xe_that_cannot_be_used_is_a_usage_error(command: str, why: str) -> None:
     with pytest.raises(UsageError, match=why):
         settings(xe=command)
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        ({"ca": "x.pem", "insecure": True}, "exclude each other"),
+        ({"ca": "x.pem", "fingerprint": "ab" * 32}, "exclude each other"),
+        ({"fingerprint": "ab" * 32, "insecure": True}, "exclude each other"),
+        ({"fingerprint": "ab"}, "64 hexadecimal digits"),
+        ({"fingerprint": "ab" * 32, "target": "http://127.0.0.1"}, "needs an https target"),
+    ],
+)
+def test_ways_to_trust_are_checked_before_anything_is_dialled(given: dict[str, object], message: str) -> None:
+    with pytest.raises(UsageError, match=message):
+        load({"target": "https://127.0.0.1", "sr": "x"} | given, environment={}, folder=NOWHERE)
+
+
+def test_a_way_to_trust_comes_from_anywhere(tmp_path: Path) -> None:
+    (tmp_path / "xencbt.toml").write_text("insecure = true\n")
+    assert settings(tmp_path).trust.insecure
+    coloned = ":".join(["AB"] * 32)
+    assert settings(environment={"XENCBT_FINGERPRINT": coloned}).trust.fingerprint == "ab" * 32
+    assert str(settings(ca="x.pem").trust.ca_file) == "x.pem"
+    assert settings().trust == Trust()

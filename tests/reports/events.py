@@ -39,6 +39,7 @@ def target(**changes: object) -> Event:
         "build": "",
         "api_version": "2.21",
         "url": "http://127.0.0.1:8080/",
+        "tls": "none (http)",
         "profile": "xapi",
         "defects": [],
         "capabilities": [dict(capability) for capability in CAPABILITIES],

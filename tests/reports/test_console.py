@@ -72,6 +72,7 @@ reports  xencbt-out-2/
 CAPABILITIES = """\
 target   emulated host xencbt emulator 0.1.0
 at       http://127.0.0.1:8080/
+TLS      none (http)
 profile  xapi
 
 can, and will be judged
@@ -99,6 +100,17 @@ def test_the_capability_table_says_what_will_run_and_what_not() -> None:
     run = build(whole_run(finding("ENABLE-02")))
     assert run["target"] is not None
     assert capability_table(run["target"], {"xe": ["ENABLE-14", "DISABLE-06"]}) == CAPABILITIES
+
+
+def test_a_target_that_is_not_verified_is_said_loudly() -> None:
+    def shown(tls: str) -> str:
+        run = build([event | {"tls": tls} if event["event"] == "target" else event for event in whole_run()])
+        assert run["target"] is not None
+        assert run["target"]["tls"] == tls
+        return capability_table(run["target"])
+
+    assert "NOT VERIFIED (--insecure)" in shown("not verified")
+    assert "TLS      pinned" in shown("pinned")
 
 
 def test_defects_are_part_of_the_targets_name() -> None:
