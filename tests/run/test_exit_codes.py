@@ -13,6 +13,15 @@ from tests.run.command import finish, start, xencbt
 from xencbt.fixtures.targets import Target, start_emulator
 
 ONE = ("--requirement", "ENABLE-02", "--seed", "7")
+WAITING = """
+import pathlib, threading
+from xencbt.harness.decides import decides
+@decides('ENABLE-02')
+def test_waits(disk):
+    disk.enable_cbt()
+    pathlib.Path('waiting').touch()
+    threading.Event().wait(60)
+"""
 
 
 @pytest.fixture(scope="module")
@@ -73,6 +82,8 @@ def test_a_filter_of_pytest_that_matches_nothing_is_2(tmp_path: Path) -> None:
         (("--nonsense",), "unrecognized arguments"),
         (("--target", "https://10.1.2.3", "--sr", "x"), "not on loopback"),
         (("--target", "http://127.0.0.1:1"), "--sr is needed"),
+        (("--target", "https://127.0.0.1:1", "--sr", "x", "--ca", "x.pem", "--insecure"), "exclude each other"),
+        (("--target", "https://127.0.0.1:1", "--sr", "x", "--fingerprint", "ab"), "64 hexadecimal digits"),
         (("--target", "http://127.0.0.1:1", "--sr", "x", "-n", "2"), "-n needs a target for each worker"),
         (
             ("--password-file", "missing", "--target", "http://127.0.0.1:1", "--sr", "x"),
@@ -128,6 +139,50 @@ def test_a_wrong_password_is_4(tmp_path: Path, emulator: Target) -> None:
     assert "refused" in ran.document["problems"][0]["reason"]
 
 
+def test_a_role_that_is_too_low_is_2_and_says_what_it_takes(tmp_path: Path, emulator: Target) -> None:
+    words = ("--target", emulator.url, "--user", "vm-operator", "--sr", emulator.srs["lvm"])
+    ran = xencbt(tmp_path, "run", *ONE, *words, extra=secrets_of(emulator))
+    assert ran.exit == 2, ran.stdout + ran.stderr
+    assert ran.verdicts == {"ENABLE-02": "unsupported"}
+    reason = ran.document["requirements"][0]["reason"]
+    assert "VDI.enable_cbt" in reason
+    assert "vm-admin or higher" in reason
+
+
+def test_an_sr_without_space_is_2_and_says_so(tmp_path: Path, emulator: Target) -> None:
+    words = ("--target", emulator.url, "--sr", emulator.srs["full"])
+    ran = xencbt(tmp_path, "run", *ONE, *words, extra=secrets_of(emulator))
+    assert ran.exit == 2, ran.stdout + ran.stderr
+    assert ran.verdicts == {"ENABLE-02": "blocked"}
+    assert "SR_FULL" in ran.document["requirements"][0]["reason"]
+
+
+def test_a_detached_sr_is_3(tmp_path: Path, emulator: Target) -> None:
+    words = ("--target", emulator.url, "--sr", emulator.srs["no-pbd"])
+    ran = xencbt(tmp_path, "run", *ONE, *words, extra=secrets_of(emulator))
+    assert ran.exit == 3, ran.stdout + ran.stderr
+    assert "attached to no host (it has no PBD)" in ran.stderr
+    assert not ran.folder.exists()
+
+
+def test_a_second_run_on_the_same_sr_is_3_while_the_first_lives(tmp_path: Path, emulator: Target) -> None:
+    (tmp_path / "test_own.py").write_text(WAITING)
+    words = ("run", *dialled(emulator), "--journal-dir")
+    first = start(tmp_path, *words, "first", "--", str(tmp_path / "test_own.py"), extra=secrets_of(emulator))
+    try:
+        wait_for(tmp_path / "waiting", first)
+        second = xencbt(tmp_path, *words, "second", *ONE, "--out", "second-out", extra=secrets_of(emulator))
+    finally:
+        first.kill()
+        first.communicate()
+    assert second.exit == 3, second.stdout + second.stderr
+    assert f"another run is at work on the SR {emulator.srs['lvm']}" in second.stderr
+    assert f"process {first.pid}" in second.stderr
+    assert not (tmp_path / "second-out").exists()
+    third = xencbt(tmp_path, *words, "third", *ONE, "--out", "third-out", extra=secrets_of(emulator))
+    assert third.exit == 0, third.stdout + third.stderr
+
+
 @pytest.mark.parametrize(("option", "capability"), [("--old-host", "cbt-calls"), ("--no-cbt-licence", "cbt-licensed")])
 def test_a_host_that_cannot_is_2_and_says_why(tmp_path: Path, option: str, capability: str) -> None:
     with start_emulator(options=[option]) as target:
@@ -176,15 +231,7 @@ def test_tests_that_cannot_be_collected_are_4_beside_others_that_pass(tmp_path: 
 def test_an_interrupted_run_is_130_and_leaves_nothing_behind(
     tmp_path: Path, emulator: Target, signum: signal.Signals
 ) -> None:
-    (tmp_path / "test_own.py").write_text(
-        "import pathlib, threading\n"
-        "from xencbt.harness.decides import decides\n"
-        "@decides('ENABLE-02')\n"
-        "def test_waits(disk):\n"
-        "    disk.enable_cbt()\n"
-        "    pathlib.Path('waiting').touch()\n"
-        "    threading.Event().wait(60)\n"
-    )
+    (tmp_path / "test_own.py").write_text(WAITING)
     process = start(
         tmp_path, "run", *dialled(emulator), "--", str(tmp_path / "test_own.py"), extra=secrets_of(emulator)
     )
