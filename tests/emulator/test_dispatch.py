@@ -114,6 +114,19 @@ def test_roles_decide_who_may_write(bare: Bare, user: str, may: bool) -> None:
     assert (bare.call("VDI.get_tags", bare.vdi) == ["a"]) is may
 
 
+@pytest.mark.parametrize("user", ["read-only", "vm-operator", "vm-admin"])
+def test_a_session_tells_what_its_role_may_call(bare: Bare, user: str) -> None:
+    session = bare.login(user)
+    permissions = bare.unbound("session.get_rbac_permissions", session, session)
+    assert "vdi.get_tags" in permissions
+    assert ("vdi.set_tags" in permissions) is (user == "vm-admin")
+
+
+def test_a_local_superuser_has_no_permissions_listed(bare: Bare) -> None:
+    assert bare.call("session.get_rbac_permissions", bare.session) == []
+    assert bare.call("session.get_is_local_superuser", bare.session) is True
+
+
 def test_only_the_pool_admin_sees_all_sessions(bare: Bare) -> None:
     assert bare.session in bare.call("session.get_all")
     for name in ("session.get_all", "session.get_all_records"):
