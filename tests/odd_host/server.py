@@ -24,7 +24,12 @@ class _Handler(BaseHTTPRequestHandler):
     disable_nagle_algorithm = True
 
     def do_POST(self) -> None:
-        params, method = loads(self.rfile.read(int(self.headers["Content-Length"])))
+        sent = self.rfile.read(int(self.headers["Content-Length"]))
+        if self.path == "/cli":  # this host has no command line
+            self.close_connection = True
+            self.send_error(404)
+            return
+        params, method = loads(sent)
         answer = self._answer(str(method), list(params))
         body = dumps((answer,), methodresponse=True, encoding="utf-8").encode()
         self.send_response(200, "As You Wish")
