@@ -6,7 +6,6 @@ so that they take no longer than the machine needs.
 
 import json
 import os
-import subprocess
 from collections.abc import Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -16,7 +15,7 @@ import pytest
 
 from tests.odd_host.habits import Habits, Wrong
 from tests.odd_host.server import Served, served
-from tests.run.command import Ran, finish, start
+from tests.run.command import Ran, xencbt
 
 ROOT = Path(__file__).parents[2]
 PASSWORD = "odd & <quoted>"
@@ -71,37 +70,28 @@ STORIES = {
 
 
 class Runs:
-    """All runs, started when first asked for any; each is waited for when its outcome is wanted."""
+    """The runs that tests of this process ask for, each made once."""
 
     def __init__(self, folder: Path, opened: ExitStack) -> None:
         self.hosts: dict[str, Served] = {}
-        self._folders: dict[str, Path] = {}
-        self._processes: dict[str, subprocess.Popen[str]] = {}
-        self._finished: dict[str, Ran] = {}
-        for number, (name, story) in enumerate(STORIES.items()):
-            host = self.hosts[name] = opened.enter_context(served(PASSWORD, story.habits))
-            self._folders[name] = folder / str(number)
-            self._folders[name].mkdir()
-            self._processes[name] = self._started(name, story, host)
-            opened.callback(self._ended, self._processes[name])
+        self._folder = folder
+        self._opened = opened
+        self._ran: dict[str, Ran] = {}
 
     def __getitem__(self, name: str) -> Ran:
-        if name not in self._finished:
-            self._finished[name] = finish(self._processes[name], self._folders[name])
-        return self._finished[name]
+        if name not in self._ran:
+            story, folder = STORIES[name], self._folder / str(len(self._ran))
+            folder.mkdir()
+            host = self.hosts[name] = self._opened.enter_context(served(PASSWORD, story.habits))
+            self._ran[name] = self._run(folder, story, host)
+        return self._ran[name]
 
-    def _started(self, name: str, story: Story, host: Served) -> subprocess.Popen[str]:
+    def _run(self, folder: Path, story: Story, host: Served) -> Ran:
         words = ["run", "--target", host.url, "--sr", host.host.srs["main"], "--seed", SEED, *story.words]
         others = {kind: uuid for kind, uuid in host.host.srs.items() if kind != "main"}
         path = os.pathsep.join(filter(None, (str(ROOT), os.environ.get("PYTHONPATH"))))
         extra = {"XENCBT_PASSWORD": PASSWORD, "PYTHONPATH": path, "ODD_HOST_SRS": json.dumps(others)}
-        return start(self._folders[name], *words, *(("--", *story.own) if story.own else ()), extra=extra)
-
-    @staticmethod
-    def _ended(process: subprocess.Popen[str]) -> None:
-        if process.poll() is None:
-            process.kill()
-            process.communicate()
+        return xencbt(folder, *words, *(("--", *story.own) if story.own else ()), extra=extra)
 
 
 @pytest.fixture(scope="module")
