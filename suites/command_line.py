@@ -33,7 +33,7 @@ OBSTACLES = {
     "on_boot reset": Obstacle(lambda lab: lab.create_disk(on_boot="reset"), lambda _: refusals.on_boot_reset()),
     "metadata only": Obstacle(
         lambda lab: _snapshot(lab, enabled=True).data_destroy(),
-        lambda name: refusals.wrong_type("cbt_metadata", name),
+        lambda name: refusals.metadata_only(name, ordered=False),
     ),
 }
 """Obstacles that a disk on the run's own SR can have."""
@@ -83,6 +83,7 @@ def assert_same_refusal(disk: Disk, operation: str, refusal: Callable[[str], Exp
     The call names a disk by its reference, the command by its uuid.
     """
     lab = disk.lab
+    lab.require("xe")
     by_call = lab.refuses(disk, operation, expectation=refusal(disk.ref))
     with lab.unchanged(disk, after="a refused xe command"):
         what = f"xe for {operation}"
