@@ -164,6 +164,7 @@ def pytest_runtest_makereport(
         setattr(report, JUDGED, True)
         if call.when == "teardown":
             run.found(trial.finding())
+            _stop_if_gone(item, run)
         if isinstance(run.sink, Shipped):
             setattr(report, SHIPMENT, run.sink.take())
     return report
@@ -284,6 +285,14 @@ class Silence:
     def pytest_report_teststatus(self, report: pytest.TestReport) -> tuple[str, str, str]:
         """Count the test, say nothing."""
         return report.outcome if report.when == "call" or report.outcome != "passed" else "", "", ""
+
+
+def _stop_if_gone(item: pytest.Item, run: Run) -> None:
+    """End a run whose target is gone: nothing more can be judged, and what was judged last may be its doing."""
+    gone = item.config.stash[JUDGE].bench.gone
+    if gone is not None and not item.session.shouldfail:
+        run.problem(gone)
+        item.session.shouldfail = f"nothing more can be judged: {gone}"
 
 
 def _where(report: pytest.CollectReport) -> str:

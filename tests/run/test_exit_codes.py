@@ -211,6 +211,23 @@ def test_a_failing_host_is_1_and_names_the_requirement(tmp_path: Path) -> None:
     assert evidence["rerun"].startswith("xencbt run --seed")
 
 
+def test_a_host_that_is_gone_for_good_ends_the_run_with_4(tmp_path: Path) -> None:
+    (tmp_path / "test_own.py").write_text(
+        "from xencbt.harness.decides import decides\n"
+        "@decides('ENABLE-01')\n"
+        "def test_first(disk):\n"
+        "    assert not disk.cbt_enabled\n"
+        "    disk.lab.bench.gone = 'the target did not come back'\n"
+        "@decides('ENABLE-02')\n"
+        "def test_second(disk):\n"
+        "    disk.enable_cbt()\n"
+    )
+    ran = xencbt(tmp_path, "run", "--", "test_own.py")
+    assert ran.exit == 4, ran.stdout + ran.stderr
+    assert ran.verdicts == {"ENABLE-01": "pass", "ENABLE-02": "not run"}
+    assert "did not come back" in ran.document["problems"][0]["reason"]
+
+
 def test_tests_that_cannot_be_collected_are_4_beside_others_that_pass(tmp_path: Path) -> None:
     (tmp_path / "test_broken.py").write_text("import no_such_module\n")
     (tmp_path / "test_own.py").write_text(
