@@ -8,7 +8,7 @@ from hypothesis import HealthCheck, Phase
 
 from xencbt.harness.seeds import derive
 
-EXAMPLES = {"quick": 20, "nightly": 400}
+EXAMPLES = {"quick": 15, "nightly": 400}
 """Examples per property."""
 
 STEPS = {"quick": 12, "nightly": 40}
