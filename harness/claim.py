@@ -6,17 +6,28 @@ it, however that ends; the file stays, and means nothing by itself.
 
 import fcntl
 import os
+from collections.abc import Mapping
 from pathlib import Path
 from types import TracebackType
 from typing import Self
 
 from xencbt.harness.errors import HarnessError, UsageError
+from xencbt.harness.journal import state_folder
 
 KEPT_HOLDER = 200
 
 
+def claims_folder(environment: Mapping[str, str]) -> Path:
+    """Return the folder through which a user's runs keep out of each other's way: `$XDG_STATE_HOME/xencbt/claims`."""
+    return state_folder(environment) / "claims"
+
+
+class Taken(UsageError):
+    """Another run, or the cleaning after one, is at work on the SR."""
+
+
 class Claim:
-    """The claim on an SR, held from the making until `close`. Raises UsageError where another run holds it.
+    """The claim on an SR, held from the making until `close`. Raises Taken where another run holds it.
 
     `holder` tells a second run who it is that holds it; `folder` is made where it is missing. Raises HarnessError when
     the file cannot be made or locked.
@@ -55,9 +66,7 @@ class Claim:
             fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError as error:
             other = os.pread(self._file, KEPT_HOLDER, 0).decode("utf-8", "replace").strip()
-            raise UsageError(
-                f"another run is at work on the SR {sr_uuid} ({other or path}): wait for its end"
-            ) from error
+            raise Taken(f"another run is at work on the SR {sr_uuid} ({other or path}): wait for its end") from error
         except OSError as error:
             raise HarnessError(f"cannot claim the SR {sr_uuid}: {path}: {error.strerror}") from error
         os.ftruncate(self._file, 0)

@@ -17,8 +17,11 @@ import pytest
 
 import xencbt.suites
 from xencbt.harness.catalogue import CATALOGUE
+from xencbt.harness.cleaning import clean
+from xencbt.harness.errors import UsageError
 from xencbt.harness.options import OPTIONS
 from xencbt.harness.run import Front
+from xencbt.harness.trust import Trust
 from xencbt.harness.verdicts import Exit
 from xencbt.suites.index import deciding_tests
 
@@ -84,6 +87,14 @@ def _parser() -> argparse.ArgumentParser:
         "-n", dest="workers", metavar="N", help="judge with N workers, each with an emulated host of its own"
     )
     run.set_defaults(call=_run)
+    cleaning = commands.add_parser("clean", help="remove from targets what dead runs left there")
+    cleaning.add_argument("--dry-run", action="store_true", help="only show what would be removed and restored")
+    cleaning.add_argument("--journal-dir", metavar="D", help="a journal, or a folder of journals; default: all")
+    for flag, metavar in (("--target", "URL"), ("--user", "U"), ("--ca", "F"), ("--fingerprint", "HEX")):
+        cleaning.add_argument(flag, metavar=metavar, help="instead of what the journal says")
+    cleaning.add_argument("--insecure", action="store_true", help="accept any certificate, whatever the journal says")
+    cleaning.add_argument("--password-file", metavar="F", help="file that holds the password (else XENCBT_PASSWORD)")
+    cleaning.set_defaults(call=_clean)
     listing = commands.add_parser("requirements", help="list the catalogue and which test decides what")
     listing.add_argument("--json", action="store_true", help="as JSON")
     listing.set_defaults(call=_requirements)
@@ -136,6 +147,22 @@ def _names_a_place(word: str) -> bool:
 def _interrupt(signum: int, frame: FrameType | None) -> None:  # noqa: ARG001  the signature of a signal handler
     """Make SIGTERM end a run as Ctrl-C does: what was created is removed, and run.json says it is not complete."""
     raise KeyboardInterrupt
+
+
+def _clean(chosen: argparse.Namespace, _: list[str]) -> int:
+    try:
+        return clean(
+            journal_dir=chosen.journal_dir,
+            dry_run=chosen.dry_run,
+            target=chosen.target,
+            user=chosen.user,
+            password_file=chosen.password_file,
+            trust=Trust(Path(chosen.ca) if chosen.ca else None, chosen.fingerprint, chosen.insecure),
+            environment=os.environ,
+        )
+    except UsageError as error:
+        print(f"xencbt: {error}", file=sys.stderr)
+        return Exit.USAGE
 
 
 def _requirements(chosen: argparse.Namespace, _: list[str]) -> int:

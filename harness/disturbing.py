@@ -1,12 +1,12 @@
 """Faults for a test: a session through the interceptor, plans armed on it, and their receipts kept for the finding."""
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 
 from xencbt.fixtures.lab import Lab
 from xencbt.harness.endpoint import Endpoint
 from xencbt.harness.errors import HarnessError
-from xencbt.harness.faults import Plan, Planned, Receipt
+from xencbt.harness.faults import Call, Duplicate, Plan, Planned, Receipt
 from xencbt.harness.session import Session
 from xencbt.proxies.interceptor import Armed, Interceptor
 
@@ -27,15 +27,20 @@ class Faults:
     def armed(self, session: Session, *planned: Planned) -> Iterator[Armed]:
         """Let `planned` faults strike the calls of `session` (from `session()`) inside the `with`.
 
-        Yields what they did, as it stands. Afterwards they are healed and their receipts belong to the finding. Raises
-        NotExercised when the body ended well although one of them did not fire: then nothing was shown. Raises
-        HarnessError, whatever the body raised, when the interceptor itself could not reach or trust the target: a lost
-        call then says nothing of the target.
+        No fault strikes a call that names an object which the run did not create (its SRs excepted, where it creates
+        on them). Yields what they did, as it stands. Afterwards they are healed and their receipts belong to the
+        finding. Raises NotExercised when the body ended well although one of them did not fire: then nothing was
+        shown. Raises HarnessError, whatever the body raised, when the interceptor itself could not reach or trust the
+        target: a lost call then says nothing of the target.
         """
         at_work: Armed | None = None
         before = self._interceptor.problems
         try:
-            with self._interceptor.arm(Plan.of(*planned), session.ref) as at_work:
+            with ExitStack() as armed:
+                if any(isinstance(each.fault, Duplicate) for each in planned):
+                    armed.enter_context(self._lab.journal.repeating())
+                plan = Plan.of(*planned)
+                at_work = armed.enter_context(self._interceptor.arm(plan, session.ref, self._foreign))
                 yield at_work
         finally:
             if at_work is not None:
@@ -43,3 +48,9 @@ class Faults:
             if self._interceptor.problems != before:
                 raise HarnessError(f"the interceptor is cut off: {self._interceptor.problems[-1]}")
         at_work.require_fired()
+
+    def _foreign(self, call: Call) -> str | None:
+        """Return a reference in `call` to what the run did not create; the SRs on which it creates are not counted."""
+        bench = self._lab.bench
+        srs = {each.ref for each in bench.repositories.values()} if not call.method.startswith("SR.") else set()
+        return next((ref for ref in sorted(call.references - srs) if not bench.journal.owns(ref)), None)

@@ -1,22 +1,60 @@
 """What a run creates on a target, written down before it exists, so that nothing of ours is ever lost sight of.
 
-The file holds one JSON object a line: an intent with a random token, flushed to the disk before the create call is
-sent; then the reference and uuid that came back, or that the host refused; at last the removal. What is left can be
-told from these lines alone: `read` is a pure function of them.
+The file holds one JSON object a line: a header with what finds the target again; an intent with a random token, flushed
+to the disk before the create call is sent; then the reference and uuid that came back, or that the host refused; at
+last the removal. A state of something that is not ours is written down before it is changed, and again when it is
+restored. What is left can be told from these lines alone: see `entries.read`. The file stays locked while the run
+lives, and whoever cleans up after a dead run holds the same lock.
 """
 
-import enum
 import fcntl
 import json
 import os
 import secrets
-from collections.abc import Iterable, Mapping
-from dataclasses import asdict, dataclass, replace
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import asdict
 from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import Any, Self
 
+from xencbt.harness.entries import (
+    VERSION,
+    Book,
+    Change,
+    Contents,
+    Disturbed,
+    Header,
+    Item,
+    State,
+    Summary,
+    UnreadableJournal,
+    read,
+    still_there,
+    summarise,
+)
 from xencbt.harness.errors import HarnessError, XencbtError
+
+__all__ = [
+    "FILE",
+    "TAG",
+    "Change",
+    "Contents",
+    "Header",
+    "Item",
+    "Journal",
+    "LiveJournal",
+    "State",
+    "Summary",
+    "UnreadableJournal",
+    "directory",
+    "journals_below",
+    "read",
+    "state_folder",
+    "still_there",
+    "summarise",
+]
 
 TAG = "xencbt"
 """The key in `other_config` under which everything of ours carries `<run id>/<token>`."""
@@ -24,93 +62,8 @@ TAG = "xencbt"
 FILE = "journal.jsonl"
 
 
-class UnreadableJournal(XencbtError):
-    """The lines are no journal that this version reads."""
-
-
-class State(enum.Enum):
-    """How far a thing got: `intended` may exist on the host without our knowing its reference."""
-
-    INTENDED = "intended"
-    CREATED = "created"
-    REFUSED = "refused"
-    REMOVED = "removed"
-
-
-@dataclass(frozen=True, slots=True)
-class Item:
-    """One thing of the run: its class as the XenAPI names it, the call that makes it, and what it is made on or from.
-
-    `how` is the call's name (`create`, `snapshot`, …), `origin` the uuid of the SR, or of the source.
-    """
-
-    token: str
-    cls: str
-    how: str
-    origin: str
-    state: State = State.INTENDED
-    ref: str = ""
-    uuid: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class Summary:
-    """Counts of what was created and removed, and a line for each thing left on the target."""
-
-    created: int
-    removed: int
-    left: tuple[str, ...] = ()
-
-    def as_json(self) -> dict[str, object]:
-        """Return plain JSON data."""
-        return asdict(self) | {"left": list(self.left)}
-
-
-def read(lines: Iterable[str]) -> tuple[Item, ...]:
-    """Replay the lines of a journal into its items, in order of intent; a last line cut short is left out.
-
-    Raises UnreadableJournal where any other line is none of ours.
-    """
-    items: dict[str, Item] = {}
-    written = [line for line in lines if line.strip()]
-    for number, line in enumerate(written, start=1):
-        try:
-            entry = json.loads(line)
-        except ValueError as error:
-            if number == len(written):
-                break
-            raise UnreadableJournal(f"line {number}: {error}") from error
-        try:
-            _apply(items, entry)
-        except (KeyError, TypeError, ValueError) as error:
-            raise UnreadableJournal(f"line {number}: no entry of a journal ({error!r})") from error
-    return tuple(items.values())
-
-
-def still_there(items: Iterable[Item]) -> tuple[Item, ...]:
-    """Return what exists or may exist, newest first: the order in which it can be removed."""
-    return tuple(item for item in items if item.state in {State.INTENDED, State.CREATED})[::-1]
-
-
-def summarise(items: Iterable[Item]) -> Summary:
-    """Count what `items` say was created and removed, and name what is left."""
-    known = tuple(items)
-    created = [item for item in known if item.state in {State.CREATED, State.REMOVED}]
-    removed = [item for item in known if item.state is State.REMOVED]
-    left = tuple(
-        f"{item.cls} {item.uuid or f'with token {item.token} (its answer was lost)'}" for item in still_there(known)
-    )
-    return Summary(len(created), len(removed), left)
-
-
-def _apply(items: dict[str, Item], entry: Mapping[str, str]) -> None:
-    kind, token = entry["entry"], entry["token"]
-    if kind == State.INTENDED.value:
-        items[token] = Item(token, cls=entry["cls"], how=entry["how"], origin=entry["origin"])
-    elif kind == State.CREATED.value:
-        items[token] = replace(items[token], state=State.CREATED, ref=entry["ref"], uuid=entry["uuid"])
-    else:
-        items[token] = replace(items[token], state=State(kind))
+class LiveJournal(XencbtError):
+    """The journal is locked: its run lives, or somebody else cleans up after it."""
 
 
 def directory(pool_uuid: str, run_id: str, environment: Mapping[str, str]) -> Path:
@@ -124,51 +77,165 @@ def state_folder(environment: Mapping[str, str]) -> Path:
     return Path(state) / "xencbt"
 
 
-class Journal:
-    """The journal of one run, kept in a file that stays locked while the run lives."""
+def journals_below(folder: Path) -> tuple[Path, ...]:
+    """Return the journal files in `folder`, directly, by run, or by pool and run."""
+    return tuple(sorted({*folder.glob(FILE), *folder.glob(f"*/{FILE}"), *folder.glob(f"*/*/{FILE}")}))
 
-    def __init__(self, folder: Path, run_id: str) -> None:
+
+class Journal:
+    """The journal of one run, kept in a file that stays locked while the run lives.
+
+    `size` is the bytes of all disks that exist or may exist now.
+    """
+
+    def __init__(self, folder: Path, run_id: str, header: Header | None = None) -> None:
         """Create the journal in `folder`; raises HarnessError when there is one already or it cannot be written."""
-        self.run_id = run_id
-        self.path = folder / FILE
-        self._items: dict[str, Item] = {}
+        path = folder / FILE
         try:
             folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-            self._file = os.open(self.path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_APPEND, 0o600)
-            fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            file = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_APPEND, 0o600)
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
             _sync_folder(folder)
         except OSError as error:
             raise HarnessError(f"cannot keep a journal in {folder}: {error}") from error
+        self._begin(path, file, Book())
+        self._write({"entry": "header", "version": VERSION, **asdict(header or Header(run_id))})
+
+    def _begin(self, path: Path, file: int, book: Book) -> None:
+        self.path = path
+        self._file = file
+        self._book = book
+        self._refs = {item.ref: item.token for item in book.items.values() if item.state is State.CREATED}
+        self.size = sum(item.size for item in still_there(book.items.values()))
+        self._twice = False
+
+    @classmethod
+    def reopen(cls, path: Path) -> "Journal":
+        """Take up the journal of a run that is dead.
+
+        Raises LiveJournal while it is locked, UnreadableJournal naming the line, HarnessError when it cannot be opened.
+        """
+        try:
+            file = os.open(path, os.O_RDWR | os.O_APPEND)
+        except OSError as error:
+            raise HarnessError(f"cannot open the journal {path}: {error}") from error
+        try:
+            cls._lock(file, path)
+            data = path.read_bytes()
+            whole = data.rfind(b"\n") + 1
+            contents = read(data[:whole].decode("utf-8", "replace").split("\n")) if whole else Contents(Header(""))
+            if whole != len(data):  # the last line was cut short by the run's end, before anything was sent
+                os.ftruncate(file, whole)
+        except BaseException:
+            os.close(file)
+            raise
+        book = Book()
+        book.header = contents.header
+        book.items = {item.token: item for item in contents.items}
+        book.changes = {change.token: change for change in contents.changes}
+        journal = cls.__new__(cls)
+        journal._begin(path, file, book)
+        return journal
+
+    @staticmethod
+    def _lock(file: int, path: Path) -> None:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            raise LiveJournal(f"{path} is locked: its run lives") from error
+
+    @property
+    def header(self) -> Header:
+        """Which run on which target this is."""
+        return self._book.contents.header
+
+    @property
+    def run_id(self) -> str:
+        """The run's identity, which begins every tag."""
+        return self.header.run_id
 
     @property
     def items(self) -> tuple[Item, ...]:
         """Everything this run meant to create, in order of intent."""
-        return tuple(self._items.values())
+        return tuple(self._book.items.values())
 
-    def intend(self, cls: str, *, how: str = "create", origin: str = "") -> str:
-        """Write down that a `cls` will be made on or from `origin` (a uuid), before the call; return its token."""
+    @property
+    def changes(self) -> tuple[Change, ...]:
+        """Every state of something not ours that this run meant to change, in that order."""
+        return tuple(self._book.changes.values())
+
+    @property
+    def age_s(self) -> float:
+        """Seconds since the last entry was written."""
+        return max(0.0, time.time() - self.path.stat().st_mtime)
+
+    def item(self, token: str) -> Item:
+        """Return the item behind `token`."""
+        return self._book.items[token]
+
+    def owns(self, ref: str) -> bool:
+        """Tell whether `ref` is a reference of something that this run created and has not removed."""
+        return ref in self._refs
+
+    def intend(self, cls: str, *, how: str = "create", origin: str = "", sr: str = "", size: int = 0) -> str:
+        """Write down that a `cls` will be made on or from `origin` (a uuid), before the call; return its token.
+
+        `sr` is the uuid of the SR it will be on, `size` its bytes, for a disk.
+        """
         token = secrets.token_hex(16)
-        entry = {"entry": State.INTENDED.value, "token": token, "cls": cls, "how": how, "origin": origin}
+        entry: dict[str, Any] = {
+            "entry": State.INTENDED.value,
+            "token": token,
+            "cls": cls,
+            "how": how,
+            "origin": origin,
+            "sr": sr,
+            "size": size,
+            "twice": self._twice,
+        }
         self._write(entry)
+        self.size += size
         return token
+
+    @contextmanager
+    def repeating(self) -> Iterator[None]:
+        """Inside, a call may reach the host twice: what is intended may come to be twice."""
+        outside, self._twice = self._twice, True
+        try:
+            yield
+        finally:
+            self._twice = outside
 
     def created(self, token: str, *, ref: str, uuid: str) -> None:
         """Write down that the thing behind `token` exists."""
         self._write({"entry": State.CREATED.value, "token": token, "ref": ref, "uuid": uuid})
+        self._refs[ref] = token
 
     def refused(self, token: str) -> None:
         """Write down that the host refused to make the thing behind `token`."""
         self._write({"entry": State.REFUSED.value, "token": token})
+        self.size -= self.item(token).size
 
     def removed(self, token: str) -> None:
         """Write down that the thing behind `token` is gone."""
         self._write({"entry": State.REMOVED.value, "token": token})
+        self._refs.pop(self.item(token).ref, None)
+        self.size -= self.item(token).size
 
     def removed_ref(self, ref: str) -> None:
         """Write down that the thing with reference `ref` is gone; nothing happens when it was never ours."""
-        for item in self.items:
-            if item.ref == ref and item.state is State.CREATED:
-                self.removed(item.token)
+        if ref in self._refs:
+            self.removed(self._refs[ref])
+
+    def disturb(self, what: Disturbed, uuid: str, *, before: bool) -> str:
+        """Write down that a state of something not ours is about to be changed; return the change's token."""
+        token = secrets.token_hex(16)
+        self._write({"entry": "disturbed", "token": token, "what": what, "uuid": uuid, "before": before})
+        return token
+
+    def restored(self, token: str) -> None:
+        """Write down that the change behind `token` is undone."""
+        self._write({"entry": "restored", "token": token})
 
     def tag(self, token: str) -> dict[str, str]:
         """Return the entry of `other_config` that marks the thing behind `token` as ours."""
@@ -188,14 +255,15 @@ class Journal:
     ) -> None:
         self.close()
 
-    def _write(self, entry: dict[str, str]) -> None:
-        line = json.dumps(entry) + "\n"
+    def _write(self, entry: dict[str, Any]) -> None:
+        line = (json.dumps(entry) + "\n").encode()
         try:
-            os.write(self._file, line.encode())
+            if os.write(self._file, line) != len(line):
+                raise HarnessError(f"cannot write the journal {self.path}: the disk is full")
             os.fsync(self._file)
         except OSError as error:
             raise HarnessError(f"cannot write the journal {self.path}: {error}") from error
-        _apply(self._items, entry)
+        self._book.take(entry)
 
 
 def _sync_folder(folder: Path) -> None:

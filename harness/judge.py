@@ -12,13 +12,14 @@ from typing import Any
 import hypothesis
 
 from xencbt.fixtures.bench import Bench
+from xencbt.fixtures.fences import Limits
 from xencbt.fixtures.lab import Lab
 from xencbt.fixtures.targets import Target, dial, start_emulator
 from xencbt.harness import searching
 from xencbt.harness.catalogue import catalogue_hash
+from xencbt.harness.claim import claims_folder
 from xencbt.harness.errors import HarnessError, UsageError
 from xencbt.harness.exchange import Recorder
-from xencbt.harness.journal import state_folder
 from xencbt.harness.masking import Secrets
 from xencbt.harness.settings import Settings
 from xencbt.proxies.interceptor import Interceptor
@@ -54,19 +55,27 @@ class Judge:
                 profile=settings.profile,
                 journal_dir=settings.journal_dir,
                 xe_command=settings.xe,
+                limits=self._limits,
                 recorder=self.recorder,
-                claims=None if settings.emulated_here else state_folder(settings.environment) / "claims",
+                claims=None if settings.emulated_here else claims_folder(settings.environment),
             )
         except BaseException:
             self._open.close()
             raise
+
+    @property
+    def _limits(self) -> Limits | None:
+        size, total = self.settings.max_size, self.settings.max_total
+        if size is None and total is None:
+            return None
+        return Limits(size or Limits().size, total or Limits().total)
 
     def _target(self) -> Target:
         settings = self.settings
         if settings.emulated_here:
             profile = "documented" if settings.profile == "documented" else "xapi"
             return self._open.enter_context(start_emulator(profile=profile, user=settings.user))
-        password = settings.password or _asked_password(settings)
+        password = settings.password or asked_password(settings)
         return dial(
             settings.target, settings.user, password, trust=settings.trust, control_token=settings.control_token
         )
@@ -101,7 +110,9 @@ class Judge:
 
     def lab(self, test_id: str) -> Lab:
         """Return the lab of one test."""
-        return Lab(self.bench, test_id)
+        lab = Lab(self.bench, test_id)
+        lab.keep_on_failure = self.settings.keep_on_failure
+        return lab
 
     def describe(self) -> dict[str, Any]:
         """Return the fields of the `target` event: what is judged, and what it can do."""
@@ -144,12 +155,17 @@ class Judge:
         """
         with self._open:
             if self._bench is None:
-                return {"created": 0, "removed": 0, "left": [], "troubles": []}
-            summary = self._bench.close().as_json()
-            return summary | {"troubles": [self.secrets.mask(trouble) for trouble in self._bench.troubles]}
+                return {"created": 0, "removed": 0, "left": [], "troubles": [], "clean": ""}
+            summary = self._bench.close()
+            clean = shlex.join(["xencbt", "clean", "--journal-dir", str(self._bench.journal.path.parent.absolute())])
+            return summary.as_json() | {
+                "troubles": [self.secrets.mask(trouble) for trouble in self._bench.troubles],
+                "clean": clean if summary.left and not self._bench.target.ours else "",
+            }
 
 
-def _asked_password(settings: Settings) -> str:
+def asked_password(settings: Settings) -> str:
+    """Ask for the password; raises UsageError where nobody can be asked."""
     if not sys.stdin.isatty():
         raise UsageError("no password: set XENCBT_PASSWORD, or name a file with --password-file")
     return getpass.getpass(f"Password of {settings.user} at {settings.target}: ")

@@ -3,14 +3,15 @@
 from dataclasses import dataclass
 from typing import Literal
 
-Kind = Literal["text", "number", "list", "switch"]
+Kind = Literal["text", "number", "list", "switch", "size"]
 
 
 @dataclass(frozen=True, slots=True)
 class Option:
     """One option: its name without dashes, what it takes, and what it means.
 
-    A `list` may be given several times (in a file: an array; in the environment: separated by commas).
+    A `list` may be given several times (in a file: an array; in the environment: separated by commas). A `size` is a
+    number of bytes, or of KiB, MiB, GiB or TiB with that unit behind it.
     """
 
     name: str
@@ -66,5 +67,8 @@ OPTIONS: tuple[Option, ...] = (
     Option(
         "journal-dir", "text", "where the journal of created objects is kept; default: the user's state folder", "D"
     ),
+    Option("keep-on-failure", "switch", "what a failed test created stays on the target, listed in the report"),
+    Option("max-size", "size", "size of the largest disk that may be created; default on a host: 1GiB", "SIZE"),
+    Option("max-total", "size", "size of all disks that exist at a time; default on a host: 10GiB", "SIZE"),
     Option("strict", "switch", "a failed level-S requirement decides the exit code as well"),
 )

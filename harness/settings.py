@@ -2,6 +2,7 @@
 
 import ipaddress
 import os
+import re
 import shlex
 import stat
 import tomllib
@@ -41,6 +42,9 @@ class Settings:
     out: Path | None = None
     journal_dir: Path | None = None
     strict: bool = False
+    keep_on_failure: bool = False
+    max_size: int | None = None
+    max_total: int | None = None
     environment: Mapping[str, str] = field(default_factory=dict, repr=False)
 
     @property
@@ -88,9 +92,11 @@ def load(given: Mapping[str, Any], *, environment: Mapping[str, str], folder: Pa
         if value is not None:
             values[option.key] = _checked(option, value)
     settings = _settings(values, environment)
+    if settings.keep_on_failure and settings.emulated_here:
+        raise UsageError("--keep-on-failure needs --target: the emulated host of a run ends with it")
     if not settings.emulated_here:
         _refuse_far_target(settings.target)
-        _refuse_unread_certificate(settings)
+        refuse_unread_certificate(settings.target, settings.trust)
         if settings.sr is None:
             raise UsageError(f"--sr is needed with --target {settings.target}: the SR that the run may create disks on")
     return settings
@@ -162,6 +168,8 @@ def _from_environment(option: Option, environment: Mapping[str, str]) -> Any:
 def _checked(option: Option, value: object) -> Any:
     if option.kind == "number":
         return _number(option, value)
+    if option.kind == "size":
+        return _size(option, value)
     if option.kind == "list":
         if not isinstance(value, list | tuple) or not all(isinstance(part, str) for part in value):
             raise UsageError(f"{option.flag} takes a list of names, not {value!r}")
@@ -187,6 +195,13 @@ def _number(option: Option, value: object) -> int:
     return number
 
 
+def _size(option: Option, value: object) -> int:
+    read = re.fullmatch(r"(\d{1,18})\s*([KMGT]iB)?", str(value))
+    if isinstance(value, bool) or read is None or not int(read[1]):
+        raise UsageError(f"{option.flag} takes a size like 1073741824 or 1GiB, not {value!r}")
+    return int(read[1]) << 10 * ("KMGT".index(read[2][0]) + 1 if read[2] else 0)
+
+
 def _refuse_far_target(url: str) -> None:
     parts = urlsplit(url)
     if parts.scheme not in {"http", "https"} or not parts.hostname:
@@ -200,8 +215,9 @@ def _refuse_far_target(url: str) -> None:
         )
 
 
-def _refuse_unread_certificate(settings: Settings) -> None:
-    if settings.trust.fingerprint and urlsplit(settings.target).scheme == "http":
+def refuse_unread_certificate(url: str, trust: Trust) -> None:
+    """Go on only where a pinned certificate is going to be shown, else raise UsageError."""
+    if trust.fingerprint and urlsplit(url).scheme == "http":
         raise UsageError("--fingerprint needs an https target: over plain http no certificate is shown")
 
 

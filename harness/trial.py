@@ -22,6 +22,9 @@ KEPT_TRACEBACK = 8000
 KEPT_RECEIPTS = 20
 """Receipts that a finding keeps: the latest that did not fire, or the latest of all when all fired."""
 
+KEEPING = frozenset({Verdict.FAIL, Verdict.ERROR})
+"""Verdicts of a test whose objects stay on the target where --keep-on-failure says so."""
+
 SKIPPED_FOR_PYTEST = frozenset({Verdict.UNSUPPORTED, Verdict.NOT_RUN})
 """Verdicts for which pytest's word is `skipped`; every other one but `pass` fails the test for pytest as well."""
 
@@ -67,7 +70,10 @@ class Trial:
         """Lend the test a lab, and clean up after it."""
         with self._judge.lab(self.id) as lab:
             self._lab = lab
-            yield lab
+            try:
+                yield lab
+            finally:
+                lab.keep = lab.keep_on_failure and self._gathering.verdict().verdict in KEEPING
 
     def phase_ended(self, call: pytest.CallInfo[None], report: pytest.TestReport) -> None:
         """Take what a phase did; a pass that was not earned, or a verdict pytest has no word for, changes `report`."""

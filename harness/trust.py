@@ -9,7 +9,8 @@ import hmac
 import ipaddress
 import re
 import ssl
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from xencbt.harness.errors import UsageError
@@ -51,6 +52,10 @@ class Trust:
                 )
             object.__setattr__(self, "fingerprint", plain)
 
+    def absolute(self) -> "Trust":
+        """Return the same, with the CA file named from the root."""
+        return self if self.ca_file is None else replace(self, ca_file=self.ca_file.resolve())
+
     def context(self) -> ssl.SSLContext:
         """Return what a TLS client needs; raises UsageError when the CA file cannot be read.
 
@@ -87,6 +92,20 @@ class Trust:
         if self.fingerprint is not None:
             return ["--fingerprint", self.fingerprint]
         return ["--insecure"] if self.insecure else []
+
+    @classmethod
+    def from_options(cls, options: Sequence[str]) -> "Trust":
+        """Return what `as_options` gave `options` for; raises UsageError for anything else."""
+        match list(options):
+            case []:
+                return cls()
+            case ["--ca", file]:
+                return cls(ca_file=Path(file))
+            case ["--fingerprint", fingerprint]:
+                return cls(fingerprint=fingerprint)
+            case ["--insecure"]:
+                return cls(insecure=True)
+        raise UsageError(f"{list(options)} is no way to trust a target")
 
     def words(self, scheme: str) -> str:
         """Say in a record's words how a target that is spoken to by `scheme` is verified."""

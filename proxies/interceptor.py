@@ -2,14 +2,14 @@
 
 import threading
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
 from xencbt.harness.endpoint import Endpoint
-from xencbt.harness.faults import Plan, Receipt, Watch, require_fired
+from xencbt.harness.faults import Call, Plan, Receipt, Watch, require_fired
 from xencbt.harness.trust import Trust
 from xencbt.proxies.carriers.registry import require_carriers
 from xencbt.proxies.errors import InterceptorError
@@ -127,15 +127,18 @@ class Interceptor:
         return self._running().problems
 
     @contextmanager
-    def arm(self, plan: Plan, session_ref: str | None) -> Iterator[Armed]:
+    def arm(
+        self, plan: Plan, session_ref: str | None, foreign: Callable[[Call], str | None] | None = None
+    ) -> Iterator[Armed]:
         """Let the faults of `plan` strike the calls of one session (None: of every session) inside the `with`.
 
         Calls are counted from here. On leaving, by whatever way, nothing strikes any more, and a strike under way is
-        waited for. Raises InterceptorError for a fault it cannot carry out, and when a strike does not end in time.
+        waited for. Where `foreign` is given, no fault strikes a call for which it returns a reference. Raises
+        InterceptorError for a fault it cannot carry out, and when a strike does not end in time.
         """
         require_carriers(tuple(planned.fault for planned in plan))
         watches = self._running().watches
-        watch = Watch(plan, session_ref)
+        watch = Watch(plan, session_ref, foreign=foreign)
         watches.add(watch)
         try:
             yield Armed(watch)

@@ -38,6 +38,7 @@ def _left_behind(run: Run) -> list[str]:
     said = []
     if left:
         said.append(_listed("left", f"{len(left)} created on the target and not removed", left))
+    said += [hanging("clean", command, pad=len("verdict")) for command in run["journal"].get("clean", [])]
     if troubles:
         said.append(_listed("cleanup", f"{len(troubles)} failures, which change no verdict", troubles))
     return said

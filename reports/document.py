@@ -187,6 +187,7 @@ def _journal(told: Told) -> JournalRow | None:
         removed=sum(int(entry["removed"]) for entry in told.journals),
         left=[left for entry in told.journals for left in entry["left"]],
         troubles=[str(trouble) for entry in told.journals for trouble in entry["troubles"]],
+        clean=[str(entry["clean"]) for entry in told.journals if entry.get("clean")],
     )
 
 

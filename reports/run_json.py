@@ -1,6 +1,6 @@
 """The shape of run.json, from which every report is made; `docs/run.schema.json` says the same to other programs."""
 
-from typing import Any, TypedDict
+from typing import Any, NotRequired, TypedDict
 
 SCHEMA = "xencbt.run/1"
 
@@ -109,6 +109,7 @@ class JournalRow(TypedDict):
     removed: int
     left: list[Any]
     troubles: list[str]
+    clean: NotRequired[list[str]]
 
 
 class ProblemRow(TypedDict):

@@ -1,10 +1,18 @@
 """Which method a request calls, and in whose session: all that matching needs to know of a request body."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from xml.etree.ElementTree import Element, ParseError
 
 from defusedxml import DefusedXmlException
 from defusedxml.ElementTree import fromstring
+
+REFERENCE = "OpaqueRef:"
+NULL = "OpaqueRef:NULL"
+REFERENCES_OF = {"VDI.list_changed_blocks": 2, "VDI.copy": 4, "VDI.pool_migrate": 2, "event.from": 0, "event.inject": 0}
+"""How many parameters are references, where it is not one: the object that the call is about."""
+REFERRING = frozenset({"SR", "VDI", "VM", "VBD", "host", "affinity", "suspend_VDI", "network"})
+"""Fields of a record given to a call that are references."""
 
 ASYNC_PREFIXES = ("Async.", "InternalAsync.")
 
@@ -46,11 +54,13 @@ class Call:
 
     `method` is the plain name (`VDI.enable_cbt`), `spelled` the form the client used (`Async.VDI.enable_cbt`,
     `VDI_enable_cbt`), `session` the first parameter where it is a text: the session reference in all calls but logins.
+    `references` are the objects that the call names, null and sessions excepted.
     """
 
     method: str
     spelled: str
     session: str | None = None
+    references: frozenset[str] = frozenset()
 
 
 def canonical(spelled: str) -> str:
@@ -79,7 +89,29 @@ def read_call(body: bytes) -> Call | None:
     spelled = (root.findtext("methodName") or "").strip()
     if root.tag != "methodCall" or not spelled:
         return None
-    return Call(canonical(spelled), spelled, _text(root.find("params/param/value")))
+    method = canonical(spelled)
+    values = root.findall("params/param/value")
+    session = _text(values[0]) if values else None
+    return Call(method, spelled, session, _references(method, values[1:]) - {session})
+
+
+def _references(method: str, values: Sequence[Element]) -> frozenset[str]:
+    """Return the references among the parameters after the session.
+
+    Any text that looks like one is taken for one. A host may write references in its own way: there, what stands where
+    the API has a reference tells it.
+    """
+    cls, _, call = method.partition(".")
+    if cls in {"session", "system"}:
+        return frozenset()
+    texts = {element.text or "" for value in values for element in value.iter() if element.text and not len(element)}
+    found = {text for text in texts if text.startswith(REFERENCE)}
+    if not call.startswith(("create", "get_all", "get_by_")):
+        found |= {text for value in values[: REFERENCES_OF.get(method, 1)] if (text := _text(value))}
+    for member in (member for value in values for member in value.iter("member")):
+        text = _text(member.find("value")) if member.findtext("name") in REFERRING else None
+        found |= {text} if text else set()
+    return frozenset(found - {NULL, ""})
 
 
 def _text(value: Element | None) -> str | None:

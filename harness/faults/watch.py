@@ -39,11 +39,19 @@ class Watch:
     """An armed plan: pure bookkeeping, no I/O; may be used from several threads.
 
     `session` limits it to the calls of one session (a reference), so that parallel tests do not see each other's
-    faults; None means every call.
+    faults; None means every call. `foreign` returns a reference in a call to something that is not the run's: no
+    fault strikes a call that has one, and its receipt says so; None means that nothing is fenced.
     """
 
-    def __init__(self, plan: Plan, session: str | None, clock: Callable[[], datetime] = now) -> None:
+    def __init__(
+        self,
+        plan: Plan,
+        session: str | None,
+        clock: Callable[[], datetime] = now,
+        foreign: Callable[[Call], str | None] | None = None,
+    ) -> None:
         self._session = session
+        self._foreign = foreign
         self._clock = clock
         self._state = threading.Condition()
         self._calls = 0
@@ -75,7 +83,10 @@ class Watch:
                 matched = receipt.matched + 1
                 note = receipt.note
                 if planned.nth <= matched < planned.nth + planned.times:
-                    if due is None:
+                    foreign = self._foreign(call) if self._foreign is not None else None
+                    if foreign:
+                        note = f"{call.spelled} names {foreign[:14]}…, which this run did not create: no fault there"
+                    elif due is None:
                         due = Strike(self, index, planned, call, self._calls)
                     else:
                         note = f"its call was taken by {due.planned}"

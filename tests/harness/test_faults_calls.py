@@ -36,7 +36,7 @@ def body(method: str, *params: object) -> bytes:
 
 def test_method_and_session_are_read() -> None:
     read = read_call(body("Async.VDI.enable_cbt", "OpaqueRef:session", "OpaqueRef:vdi"))
-    assert read == Call("VDI.enable_cbt", "Async.VDI.enable_cbt", "OpaqueRef:session")
+    assert read == Call("VDI.enable_cbt", "Async.VDI.enable_cbt", "OpaqueRef:session", frozenset({"OpaqueRef:vdi"}))
 
 
 def test_untyped_strings_are_read() -> None:
@@ -44,7 +44,7 @@ def test_untyped_strings_are_read() -> None:
         b"<?xml version='1.0'?><methodCall><methodName>VDI.enable_cbt</methodName><params>"
         b"<param><value>OpaqueRef:s</value></param><param><value>OpaqueRef:v</value></param></params></methodCall>"
     )
-    assert read_call(untyped) == Call("VDI.enable_cbt", "VDI.enable_cbt", "OpaqueRef:s")
+    assert read_call(untyped) == Call("VDI.enable_cbt", "VDI.enable_cbt", "OpaqueRef:s", frozenset({"OpaqueRef:v"}))
 
 
 @pytest.mark.parametrize("params", [(), (7,), ({"a": "b"},), (["OpaqueRef:session"],)])
@@ -87,3 +87,31 @@ def test_deep_nesting_is_survived() -> None:
 @given(st.binary())
 def test_no_bytes_raise(data: bytes) -> None:
     assert read_call(data) is None or b"methodCall" in data
+
+
+def named(method: str, *params: str) -> frozenset[str]:
+    call = read_call(body(method, "OpaqueRef:session", *params))
+    assert call is not None
+    return call.references
+
+
+def test_the_references_that_a_call_names_are_read() -> None:
+    assert named("VDI.list_changed_blocks", "OpaqueRef:a", "OpaqueRef:b") == {"OpaqueRef:a", "OpaqueRef:b"}
+    assert named("VDI.snapshot", "OpaqueRef:a") == {"OpaqueRef:a"}
+    assert named("VDI_copy", "OpaqueRef:a", "OpaqueRef:sr", "OpaqueRef:NULL") == {"OpaqueRef:a", "OpaqueRef:sr"}
+    assert named("VDI.get_by_uuid", "some uuid") == named("VDI.get_all") == named("session.logout") == frozenset()
+    assert named("Async.VDI.set_name_label", "OpaqueRef:a", "OpaqueRef:b") == {"OpaqueRef:a", "OpaqueRef:b"}
+
+
+def test_references_of_another_form_are_told_by_their_place() -> None:
+    assert named("VDI.enable_cbt", "ref-17") == {"ref-17"}
+    assert named("VDI.list_changed_blocks", "ref-17", "ref-18") == {"ref-17", "ref-18"}
+    fields = ((b"SR", b"sr-1"), (b"name_label", b"x"))
+    members = [b"<member><name>%s</name><value>%s</value></member>" % field for field in fields]
+    record = b"<struct>%s</struct>" % b"".join(members)
+    text = body("VDI.create", "OpaqueRef:session").replace(
+        b"</params>", b"<param><value>" + record + b"</value></param></params>"
+    )
+    call = read_call(text)
+    assert call is not None
+    assert call.references == {"sr-1"}

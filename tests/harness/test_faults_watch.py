@@ -194,3 +194,16 @@ def test_counting_is_exact_across_threads() -> None:
         thread.join(30)
     assert (len(struck), sum(struck)) == (800, 300)
     assert sorted(firing.call for firing in watch.receipts[0].firings) == list(range(101, 401))
+
+
+def test_no_fault_strikes_a_call_that_names_what_is_not_ours() -> None:
+    def foreign(call: Call) -> str | None:
+        return next((ref for ref in call.references if ref != "OpaqueRef:mine"), None)
+
+    watch = Watch(Plan((Planned(AnswerLost(), ENABLE),)), "mine", ticking(), foreign)
+    theirs = Call(ENABLE, ENABLE, "mine", frozenset({"OpaqueRef:theirs"}))
+    assert watch.notice(theirs) is None
+    with pytest.raises(NotExercised, match=r"names OpaqueRef:thei…, which this run did not create"):
+        require_fired(watch.receipts)
+    ours = Watch(Plan((Planned(AnswerLost(), ENABLE),)), "mine", ticking(), foreign)
+    assert ours.notice(Call(ENABLE, ENABLE, "mine", frozenset({"OpaqueRef:mine"}))) is not None

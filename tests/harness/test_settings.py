@@ -161,3 +161,19 @@ def test_a_way_to_trust_comes_from_anywhere(tmp_path: Path) -> None:
     assert settings(environment={"XENCBT_FINGERPRINT": coloned}).trust.fingerprint == "ab" * 32
     assert str(settings(ca="x.pem").trust.ca_file) == "x.pem"
     assert settings().trust == Trust()
+
+
+@pytest.mark.parametrize(("given", "read"), [("1", 1), ("512MiB", 2**29), ("2 GiB", 2**31), ("1TiB", 2**40)])
+def test_sizes_are_read_in_bytes_or_with_a_unit(given: str, read: int, tmp_path: Path) -> None:
+    assert load({"max_size": given}, environment={}, folder=tmp_path).max_size == read
+
+
+@pytest.mark.parametrize("given", ["0", "-1", "1GB", "much", "1.5GiB", "GiB"])
+def test_anything_else_is_no_size(given: str, tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="--max-total takes a size"):
+        load({"max_total": given}, environment={}, folder=tmp_path)
+
+
+def test_nothing_can_be_kept_on_a_host_that_ends_with_the_run(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="--keep-on-failure needs --target"):
+        load({"keep_on_failure": True}, environment={}, folder=tmp_path)

@@ -130,3 +130,20 @@ def test_a_fingerprint_is_a_sha256(text: str) -> None:
 def test_a_record_says_which(trust: Trust, scheme: str, words: str, options: list[str]) -> None:
     assert trust.words(scheme) == words
     assert trust.as_options() == options
+
+
+@pytest.mark.parametrize("trust", [Trust(), Trust(Path("/x.pem")), Trust(fingerprint=OTHER), Trust(insecure=True)])
+def test_its_options_say_it_all(trust: Trust) -> None:
+    assert Trust.from_options(trust.as_options()) == trust
+    assert trust.absolute() == trust
+
+
+def test_a_ca_file_can_be_named_from_the_root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert Trust(Path("x.pem")).absolute() == Trust(tmp_path.resolve() / "x.pem")
+
+
+@pytest.mark.parametrize("options", [["--ca"], ["--ca", "x", "--insecure"], ["--fingerprint", "short"], ["x"]])
+def test_other_words_are_no_way_to_trust(options: list[str]) -> None:
+    with pytest.raises(UsageError):
+        Trust.from_options(options)

@@ -81,7 +81,7 @@ def test_a_run_says_what_was_asked_and_of_whom() -> None:
     assert run["target"] is not None
     assert run["target"]["kind"] == "emulator"
     assert run["suite"] == {"version": "0.1.0", "catalogue_hash": "abc123"}
-    assert run["journal"] == {"created": 3, "removed": 3, "left": [], "troubles": []}
+    assert run["journal"] == {"created": 3, "removed": 3, "left": [], "troubles": [], "clean": []}
 
 
 def test_a_named_profile_stays_the_named_one() -> None:
@@ -270,7 +270,13 @@ def test_the_url_is_written_without_its_secrets() -> None:
 def test_the_journals_of_several_workers_are_added_up() -> None:
     events = whole_run(finding("ENABLE-02"))
     events.insert(-1, journal(created=2, removed=1, left=["VDI of worker 2"]))
-    assert built(events)["journal"] == {"created": 5, "removed": 4, "left": ["VDI of worker 2"], "troubles": []}
+    assert built(events)["journal"] == {
+        "created": 5,
+        "removed": 4,
+        "left": ["VDI of worker 2"],
+        "troubles": [],
+        "clean": [],
+    }
 
 
 @pytest.mark.parametrize(

@@ -154,7 +154,7 @@ def test_an_sr_without_space_is_2_and_says_so(tmp_path: Path, emulator: Target) 
     ran = xencbt(tmp_path, "run", *ONE, *words, extra=secrets_of(emulator))
     assert ran.exit == 2, ran.stdout + ran.stderr
     assert ran.verdicts == {"ENABLE-02": "blocked"}
-    assert "insufficient space" in ran.document["requirements"][0]["reason"]
+    assert "bytes free: too few" in ran.document["requirements"][0]["reason"]
 
 
 def test_a_detached_sr_is_3(tmp_path: Path, emulator: Target) -> None:
