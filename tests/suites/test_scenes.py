@@ -1,12 +1,8 @@
 """Situations are brought about as drawn, and what suites look at shows each way in which a host could lie."""
 
-from collections.abc import Iterator
-
 import pytest
 
-from xencbt.fixtures.bench import Bench
 from xencbt.fixtures.lab import Lab
-from xencbt.fixtures.targets import Target, start_emulator
 from xencbt.fixtures.vms import PowerState
 from xencbt.harness.bitmap import Bitmap
 from xencbt.harness.model import Enable, OnBoot, Storage, VdiType
@@ -15,29 +11,6 @@ from xencbt.suites.scenarios import DISK, FURNISHED, Beside, Offer, Part, Situat
 from xencbt.suites.statuses import Events, assert_reads, only_status_becomes
 
 EVERY_NEIGHBOUR = frozenset(Beside)
-
-
-@pytest.fixture(scope="module")
-def target() -> Iterator[Target]:
-    with start_emulator() as target:
-        yield target
-
-
-@pytest.fixture(scope="module")
-def bench(target: Target, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Bench]:
-    folder = tmp_path_factory.mktemp("journal")
-    bench = Bench.open(target, seed=1, run_id="test-run", environment={}, journal_dir=folder)
-    try:
-        yield bench
-    finally:
-        bench.close()
-
-
-@pytest.fixture
-def lab(bench: Bench, request: pytest.FixtureRequest) -> Iterator[Lab]:
-    with Lab(bench, request.node.nodeid) as lab:
-        yield lab
-    assert lab.troubles == []
 
 
 @pytest.mark.parametrize(
