@@ -338,7 +338,7 @@ def _close(config: pytest.Config, run: Run, sink: Written, status: int | pytest.
         passes_for_pytest = status == pytest.ExitCode.OK and decided is not Exit.OK
         return pytest.ExitCode.TESTS_FAILED if passes_for_pytest else status
     print(text, flush=True)
-    front.exit, front.folder = decided, folder
+    front.exit = decided
     return int(decided)
 
 

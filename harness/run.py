@@ -4,7 +4,6 @@ import datetime as dt
 import time
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 from xencbt.harness.events import SCHEMA
@@ -18,13 +17,12 @@ from xencbt.harness.verdicts import Exit, chapter_of
 class Front:
     """What `xencbt run` learns from the plugin; its presence makes pytest's exit codes ours.
 
-    `command` is the command line as given; `usage` the reason for a usage error; `exit` is set once the run is decided,
-    and `folder` holds what was written.
+    `command` is the command line as given; `usage` the reason for a usage error; `exit` is set once the run is
+    decided.
     """
 
     command: str
     exit: Exit | None = None
-    folder: Path | None = None
     usage: str | None = None
 
 
