@@ -17,6 +17,8 @@ from tests.odd_host.habits import Habits, Wrong
 from tests.odd_host.server import Served, served
 from tests.run.command import Ran, xencbt
 
+pytestmark = pytest.mark.heavy  # whole runs, one of them slow on purpose
+
 ROOT = Path(__file__).parents[2]
 PASSWORD = "odd & <quoted>"
 SEED = "11"

@@ -6,6 +6,7 @@ from tests.soak.busy_run import MODES
 from tests.soak.kill_runs import Database, difference, prove
 
 
+@pytest.mark.heavy
 def test_cleaning_after_killed_runs_leaves_no_trace(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("XENCBT_PASSWORD", "")  # the proof sets it; put back afterwards
     tally = prove(len(MODES) + 2, seed=7, show=False)
