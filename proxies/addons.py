@@ -1,17 +1,7 @@
-"""The addons inside mitmproxy, one concern each: import this module only where its warnings are silenced.
+"""The addons inside mitmproxy that make it a plain reverse proxy: import only where its warnings are silenced."""
 
-A call's way, and where faults strike:
-
-client ──▶ listener ──▶ request ──▶ upstream
-                         └ phase before: the carrier may cut the connection here
-client ◀── response ◀── upstream
-            └ phase after: the carrier may cut the connection or repeat the call here
-"""
-
-import threading
 from collections import deque
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 
 from cryptography.hazmat.primitives.serialization import Encoding
 from mitmproxy import ctx, flow, http, tls
@@ -21,15 +11,9 @@ from OpenSSL import SSL
 from OpenSSL.crypto import X509, X509StoreFlags
 
 from xencbt.harness.endpoint import Endpoint
-from xencbt.harness.faults import Phase, Strike, Watch, read_call
-from xencbt.harness.outcome import Outcome
-from xencbt.harness.transport import NotConnected
 from xencbt.harness.trust import Trust
-from xencbt.proxies.answers import outcome_of
-from xencbt.proxies.carriers import carry
-from xencbt.proxies.redelivery import Request, deliver_again
+from xencbt.proxies.certificates import Shown
 
-STRIKE = "xencbt.strike"
 KEPT_PROBLEMS = 50
 
 Verification = Callable[[SSL.Connection, X509, int, int, int], bool]
@@ -37,13 +21,23 @@ Upstreams = Mapping[tuple[str, int], Endpoint]
 """The hosts that are served, by host and port."""
 
 
-class UpstreamTrust(TlsConfig):
-    """mitmproxy's own TLS settings, with each upstream trusted as its own endpoint says."""
+class BothLegs(TlsConfig):
+    """mitmproxy's own TLS settings, with each upstream trusted as its endpoint says, and clients shown what we show."""
 
-    def __init__(self, upstreams: Upstreams, trouble: "LabTrouble") -> None:
+    def __init__(self, upstreams: Upstreams, trouble: "LabTrouble", shown: Shown) -> None:
         super().__init__()
         self._upstreams = upstreams
         self._trouble = trouble
+        self._shown = shown
+
+    def tls_start_client(self, tls_start: tls.TlsData) -> None:
+        """Show a client the certificate that is to be shown now, which is none of mitmproxy's."""
+        self._shown.make()
+        settings = SSL.Context(SSL.TLS_SERVER_METHOD)
+        settings.use_certificate_file(str(self._shown.now))
+        settings.use_privatekey_file(str(self._shown.now))
+        tls_start.ssl_conn = SSL.Connection(settings)
+        tls_start.ssl_conn.set_accept_state()
 
     def tls_start_server(self, tls_start: tls.TlsData) -> None:
         """Choose what this connection trusts: the options are global, but nothing runs before they are read."""
@@ -75,110 +69,6 @@ class UpstreamTrust(TlsConfig):
             return objection is None
 
         return accepts
-
-
-class Watches:
-    """The plans that are armed now; read by the proxy, changed by the tests' threads."""
-
-    def __init__(self) -> None:
-        self._lock = threading.Lock()
-        self._armed: tuple[Watch, ...] = ()
-
-    def add(self, watch: Watch) -> None:
-        """Let `watch` see every call from now on."""
-        with self._lock:
-            self._armed = (*self._armed, watch)
-
-    def remove(self, watch: Watch) -> None:
-        """Let `watch` see no further call."""
-        with self._lock:
-            self._armed = tuple(each for each in self._armed if each is not watch)
-
-    def notice(self, body: bytes) -> Strike | None:
-        """Show a request body to every plan; the plan armed first gets the call where several want it."""
-        armed = self._armed
-        if not armed:
-            return None
-        call = read_call(body)
-        if call is None:
-            return None
-        strikes = [strike for watch in armed if (strike := watch.notice(call))]
-        for late in strikes[1:]:
-            if late.begin():
-                late.end(fired=False, note="its call was taken by another plan")
-        return strikes[0] if strikes else None
-
-
-@dataclass(frozen=True, slots=True)
-class FlowDelivery:
-    """A mitmproxy flow as carriers see it."""
-
-    flow: http.HTTPFlow
-    upstream: Endpoint
-    timeout_s: float
-
-    @property
-    def answer(self) -> Outcome | None:
-        """See Delivery."""
-        response = self.flow.response
-        return outcome_of(response.status_code, response.raw_content or b"") if response else None
-
-    def cut(self) -> None:
-        """See Delivery."""
-        self.flow.kill()  # type: ignore[no-untyped-call]  # mitmproxy's
-
-    async def repeat(self) -> Outcome:
-        """See Delivery."""
-        sent = self.flow.request
-        request = Request(sent.method, sent.path, tuple(sent.headers.fields), sent.raw_content or b"")
-        return await deliver_again(request, self.upstream, self.timeout_s)
-
-
-class FaultCarrier:
-    """The addon that lets due faults strike."""
-
-    def __init__(self, watches: Watches, upstreams: Upstreams, timeout_s: float) -> None:
-        self._watches = watches
-        self._upstreams = upstreams
-        self._timeout_s = timeout_s
-
-    async def request(self, flow: http.HTTPFlow) -> None:
-        """Look for a fault that is due at this call, and strike if its phase is before the host."""
-        if flow.request.method != "POST":
-            return
-        strike = self._watches.notice(flow.request.raw_content or b"")
-        if strike is None:
-            return
-        if strike.planned.fault.phase is Phase.BEFORE:
-            await self._strike(strike, flow)
-        else:
-            flow.metadata[STRIKE] = strike
-
-    async def response(self, flow: http.HTTPFlow) -> None:
-        """Strike where the host has acted."""
-        strike = flow.metadata.pop(STRIKE, None)
-        if strike is not None:
-            await self._strike(strike, flow)
-
-    def error(self, flow: http.HTTPFlow) -> None:
-        """Note that a fault waited for an answer which never came."""
-        strike = flow.metadata.pop(STRIKE, None)
-        if strike is not None and strike.begin():
-            strike.end(fired=False, note="the connection ended before the host answered")
-
-    async def _strike(self, strike: Strike, flow: http.HTTPFlow) -> None:
-        if not strike.begin():
-            return
-        fired, answer, note = False, None, "the fault's carrier broke"
-        try:
-            host, port, *_ = flow.server_conn.address or ("", 0)
-            upstream = self._upstreams[host, port]
-            answer = await carry(strike.planned.fault, FlowDelivery(flow, upstream, self._timeout_s))
-            fired, note = True, ""
-        except NotConnected as undelivered:
-            note = f"no second connection: {undelivered}"
-        finally:
-            strike.end(fired=fired, answer=answer, note=note)
 
 
 class PlainDrop:

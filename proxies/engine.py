@@ -4,6 +4,7 @@ import asyncio
 import threading
 from collections.abc import Callable, Coroutine
 from concurrent.futures import TimeoutError as FutureTimeout
+from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, TypeVar
 
@@ -13,13 +14,14 @@ from mitmproxy.addons.next_layer import NextLayer
 from mitmproxy.addons.proxyserver import Proxyserver
 from mitmproxy.master import Master
 from mitmproxy.options import Options
-from mitmproxy.proxy.mode_specs import ProxyMode
 
 from xencbt.harness.endpoint import Endpoint
-from xencbt.proxies.addons import FaultCarrier, LabTrouble, PassThrough, PlainDrop, UpstreamTrust, Watches
+from xencbt.proxies.addons import BothLegs, LabTrouble, PassThrough, PlainDrop
+from xencbt.proxies.certificates import LOOPBACK, Shown
 from xencbt.proxies.errors import InterceptorError
+from xencbt.proxies.listeners import Listeners
+from xencbt.proxies.striking import FaultCarrier, Watches
 
-LOOPBACK = "127.0.0.1"
 T = TypeVar("T")
 
 
@@ -33,13 +35,12 @@ class Engine:
     def __init__(self, *, deadline_s: float, repeat_timeout_s: float, ended: Callable[[], None]) -> None:
         self._deadline_s = deadline_s
         self._ended = ended
-        self._upstreams: dict[tuple[str, int], Endpoint] = {}
-        self._urls: dict[Endpoint, str] = {}
-        self._modes: dict[Endpoint, ProxyMode] = {}
         self._proxyserver = Proxyserver()  # type: ignore[no-untyped-call]  # mitmproxy's
+        self.shown = Shown()
+        self._listeners = Listeners(self._proxyserver, self.shown)
         self._trouble = LabTrouble()
         self.watches = Watches()
-        self._faults = FaultCarrier(self.watches, self._upstreams, repeat_timeout_s)
+        self._faults = FaultCarrier(self.watches, self._listeners, repeat_timeout_s)
         self._master: Master | None = None
         self._running = threading.Event()
         self._given_up = False
@@ -62,23 +63,23 @@ class Engine:
 
     def listen(self, upstream: Endpoint) -> str:
         """Serve `upstream` on a free loopback port, and return the URL there; the same one when asked again."""
-        return self._on_loop(self._listen(upstream), f"listen for {upstream.url}")
+        return self._on_loop(self._listeners.listen(upstream), f"listen for {upstream.url}")
 
     def forget(self, upstream: Endpoint) -> None:
         """Close the listener of `upstream` and its connections; does nothing when it is not served."""
-        self._on_loop(self._forget(upstream), f"stop listening for {upstream.url}")
+        self._on_loop(self._listeners.forget(upstream), f"stop listening for {upstream.url}")
 
     @property
     def urls(self) -> dict[Endpoint, str]:
         """Each upstream that is served, and the URL that stands for it."""
-        return dict(self._urls)
+        return dict(self._listeners.urls)
 
     def stop(self) -> bool:
         """Close every listener and connection, and end the thread; False when it does not end in time."""
         self._given_up = True
         master = self._master
         if master is not None and self._running.is_set() and self._thread.is_alive():
-            self._on_loop(self._close(), "close its listeners")
+            self._on_loop(self._listeners.close(), "close its listeners")
             master.shutdown()  # type: ignore[no-untyped-call]  # mitmproxy's
         self._thread.join(self._deadline_s)
         return not self._thread.is_alive()
@@ -98,13 +99,14 @@ class Engine:
 
     async def _serve(self) -> None:
         with TemporaryDirectory(prefix="xencbt-interceptor-") as confdir:
+            self.shown.folder = Path(confdir)
             options = Options(listen_host=LOOPBACK, listen_port=0, confdir=confdir, mode=[], http2=False)
             master = Master(options)
             master.addons.add(  # type: ignore[no-untyped-call]  # mitmproxy's
                 Core(),
                 self._proxyserver,
                 NextLayer(),
-                UpstreamTrust(self._upstreams, self._trouble),
+                BothLegs(self._listeners.upstreams, self._trouble, self.shown),
                 DisableH2C(),
                 PassThrough(),
                 self._faults,
@@ -122,45 +124,6 @@ class Engine:
         self._running.set()
         if self._given_up and self._master is not None:
             self._master.shutdown()  # type: ignore[no-untyped-call]  # mitmproxy's
-
-    async def _listen(self, upstream: Endpoint) -> str:
-        address = (upstream.host, upstream.port)
-        known = self._upstreams.get(address)
-        if known == upstream:
-            return self._urls[upstream]
-        if known is not None:
-            raise InterceptorError(f"{upstream.url} is served already, with other settings")
-        mode = ProxyMode.parse(f"reverse:{upstream.url}")
-        vars(mode)["transport_protocol"] = "tcp"  # for https mitmproxy would open a UDP port as well, for HTTP/3
-        self._upstreams[address] = upstream
-        if not await self._proxyserver.servers.update([*self._modes.values(), mode]):
-            failure = self._proxyserver.servers[mode].last_exception
-            del self._upstreams[address]
-            await self._proxyserver.servers.update(self._modes.values())
-            raise InterceptorError(f"the interceptor cannot listen for {upstream.url}: {failure}")
-        self._modes[upstream] = mode
-        host, port, *_ = self._proxyserver.servers[mode].listen_addrs[0]
-        self._urls[upstream] = f"http://{host}:{port}"
-        return self._urls[upstream]
-
-    async def _forget(self, upstream: Endpoint) -> None:
-        mode = self._modes.pop(upstream, None)
-        if mode is not None:
-            await self._proxyserver.servers.update(self._modes.values())
-            self._hang_up(mode)
-            del self._urls[upstream], self._upstreams[upstream.host, upstream.port]
-
-    async def _close(self) -> None:
-        await self._proxyserver.servers.update([])
-        for mode in self._modes.values():
-            self._hang_up(mode)
-
-    def _hang_up(self, mode: ProxyMode) -> None:
-        for connection in list(self._proxyserver.connections.values()):
-            if connection.client.proxy_mode == mode:
-                for transports in list(connection.transports.values()):
-                    if transports.handler is not None:
-                        transports.handler.cancel("the interceptor serves this upstream no longer")
 
     def _on_loop(self, work: Coroutine[Any, Any, T], what: str) -> T:
         master = self._master

@@ -42,9 +42,10 @@ class Armed:
 class Interceptor:
     """Stands between the harness and one or several hosts; passes everything on as it is, until a plan is armed.
 
-    The harness talks plain HTTP to `url` on loopback; the host is spoken to as its own URL says, its certificate
-    judged as `trust` says (a path: that CA file; None: the system's authorities). A host that closes without an answer
-    looks so to the client. Usable from several threads. One per process: further hosts are added to it.
+    Clients talk plain HTTP to `url` on loopback, or TLS to the same port; the host is spoken to as its own URL says,
+    its certificate judged as `trust` says (a path: that CA file; None: the system's authorities). A host that closes
+    without an answer looks so to the client. Usable from several threads. One per process: further hosts are added to
+    it.
 
     >>> with Interceptor("https://127.0.0.1:8443", Path("host.pem")) as interceptor:
     ...     with interceptor.arm(Plan.of(Planned(AnswerLost(), "VDI.enable_cbt")), session.ref) as armed:
@@ -115,6 +116,19 @@ class Interceptor:
                 engine.forget(upstream)
                 return
         raise InterceptorError(f"no upstream is served at {loopback_url}")
+
+    def over_tls(self, loopback_url: str) -> str:
+        """Return the URL for those who speak TLS to the interceptor; `certificate` is what they have to trust."""
+        if loopback_url not in self.upstreams:
+            raise InterceptorError(f"no upstream is served at {loopback_url}")
+        return loopback_url.replace("http://", "https://", 1)
+
+    @property
+    def certificate(self) -> Path:
+        """A file (PEM) with what a client trusts who speaks TLS to the interceptor; gone when it is stopped."""
+        shown = self._running().shown
+        shown.make()
+        return shown.trusted
 
     @property
     def upstreams(self) -> dict[str, str]:

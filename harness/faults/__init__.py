@@ -3,32 +3,78 @@
 Nothing here opens a socket: `xencbt.proxies` (and the emulated host) carries faults out.
 """
 
-from xencbt.harness.faults.answer_lost import AnswerLost
-from xencbt.harness.faults.calls import Call, canonical, read_call
-from xencbt.harness.faults.duplicate import Duplicate
-from xencbt.harness.faults.kinds import KINDS, Fault, FaultError, Kind, Phase, kind_of
+from xencbt.harness.faults.answers import (
+    EmptyAnswer,
+    HttpStatus,
+    MalformedAnswer,
+    SlowDrip,
+    TruncatedAnswer,
+    WrongLength,
+)
+from xencbt.harness.faults.calls import Call, Dialect, canonical, read_call
+from xencbt.harness.faults.deliveries import (
+    AnswerLost,
+    Blackhole,
+    ConnectionReset,
+    ConnectionsRefused,
+    Delay,
+    Duplicate,
+    LateDuplicate,
+    Reordered,
+    RequestDropped,
+    WrongCertificate,
+)
+from xencbt.harness.faults.kinds import KINDS, Fault, FaultError, Kind, Layer, Phase, kind_of
 from xencbt.harness.faults.plans import Plan, PlanError, Planned
 from xencbt.harness.faults.receipts import Firing, Receipt, require_fired
-from xencbt.harness.faults.request_dropped import RequestDropped
+from xencbt.harness.faults.refusals import (
+    API_ERRORS,
+    ApiError,
+    HostIsSlave,
+    SessionInvalid,
+    TaskFailed,
+    TaskNeverEnds,
+)
 from xencbt.harness.faults.watch import Strike, Watch
 
 __all__ = [
+    "API_ERRORS",
     "KINDS",
     "AnswerLost",
+    "ApiError",
+    "Blackhole",
     "Call",
+    "ConnectionReset",
+    "ConnectionsRefused",
+    "Delay",
+    "Dialect",
     "Duplicate",
+    "EmptyAnswer",
     "Fault",
     "FaultError",
     "Firing",
+    "HostIsSlave",
+    "HttpStatus",
     "Kind",
+    "LateDuplicate",
+    "Layer",
+    "MalformedAnswer",
     "Phase",
     "Plan",
     "PlanError",
     "Planned",
     "Receipt",
+    "Reordered",
     "RequestDropped",
+    "SessionInvalid",
+    "SlowDrip",
     "Strike",
+    "TaskFailed",
+    "TaskNeverEnds",
+    "TruncatedAnswer",
     "Watch",
+    "WrongCertificate",
+    "WrongLength",
     "canonical",
     "kind_of",
     "read_call",

@@ -5,10 +5,10 @@ Documentation, loading of plans and the contract tests all come from `KINDS`, so
 
 import enum
 import inspect
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import MISSING, Field, dataclass, fields
 from types import MappingProxyType
-from typing import Any, ClassVar, TypeVar, get_type_hints
+from typing import Any, ClassVar, Literal, TypeVar, get_args, get_origin, get_type_hints
 
 from xencbt.harness.errors import UsageError
 
@@ -30,17 +30,39 @@ class Phase(enum.Enum):
     DURING = "during"
 
 
+class Layer(enum.Enum):
+    """Where a fault strikes, and so who carries it out.
+
+    The first two are the interceptor's, storage is the emulated host's (through its control interface), and lab is
+    done by a command of the user's.
+    """
+
+    TRANSPORT = "transport"
+    API = "api"
+    STORAGE = "storage"
+    LAB = "lab"
+
+
 class Fault:
-    """Base of all kinds. The fields of a kind are its parameters: plain numbers, texts and truth values."""
+    """Base of all kinds. The fields of a kind are its parameters: numbers, texts, truth values, lists of texts."""
 
     __slots__ = ()
     name: ClassVar[str]
-    phase: ClassVar[Phase]
+    phases: ClassVar[tuple[Phase, ...]]
+    layer: ClassVar[Layer]
+
+    @property
+    def phase(self) -> Phase:
+        """When it strikes unless a plan says otherwise: the first of its kind's phases."""
+        return self.phases[0]
 
 
 @dataclass(frozen=True, slots=True)
 class Parameter:
-    """One parameter of a kind, for documentation. `default` is None where it `required` a value."""
+    """One parameter of a kind, for documentation. `default` is None where it `required` a value.
+
+    `type` is `float`, `int`, `str`, `bool`, `list of str`, or the words to choose from, as in `closed|reset`.
+    """
 
     name: str
     type: str
@@ -50,23 +72,25 @@ class Parameter:
 
 @dataclass(frozen=True, slots=True)
 class Kind:
-    """One word of the vocabulary: its name, when it strikes, what it does in one sentence, its parameters."""
+    """One word of the vocabulary: its name, where and when it strikes, what it does in one sentence, its parameters."""
 
     name: str
-    phase: Phase
+    phases: tuple[Phase, ...]
+    layer: Layer
     summary: str
     fault: type[Fault]
 
     @property
     def parameters(self) -> tuple[Parameter, ...]:
         """The parameters in the order of the kind's fields."""
-        return tuple(_parameter(field, hint.__name__) for field, hint in _typed_fields(self.fault))
+        return tuple(_parameter(field, hint) for field, hint in _typed_fields(self.fault))
 
     def as_json(self) -> dict[str, Any]:
         """Return plain JSON data, as documentation needs it."""
         return {
             "name": self.name,
-            "phase": self.phase.value,
+            "layer": self.layer.value,
+            "phases": [phase.value for phase in self.phases],
             "summary": self.summary,
             "parameters": [
                 {"name": each.name, "type": each.type, "required": each.required, "default": each.default}
@@ -82,20 +106,23 @@ KINDS: Mapping[str, Kind] = MappingProxyType(_registered)
 F = TypeVar("F", bound=Fault)
 
 
-def fault(name: str, *, phase: Phase) -> Callable[[type[F]], type[F]]:
+def fault(name: str, *phases: Phase, layer: Layer = Layer.TRANSPORT) -> Callable[[type[F]], type[F]]:
     """Register a frozen dataclass as the kind `name`; its docstring's first line documents it.
 
-    Raises ValueError for a name in use and for a class without a docstring of its own: both are mistakes of ours.
+    `phases` are those it can strike in, the usual one first. Raises ValueError for a name in use, for none of these,
+    and for a class without a docstring of its own: all are mistakes of ours.
     """
 
     def register(cls: type[F]) -> type[F]:
         summary = (inspect.cleandoc(cls.__doc__ or "").splitlines() or [""])[0]
         if name in _registered:
             raise ValueError(f"two kinds of fault are called {name!r}")
+        if not phases:
+            raise ValueError(f"{cls.__name__}: a kind of fault strikes in some phase")
         if not summary or summary.startswith(f"{cls.__name__}("):
             raise ValueError(f"{cls.__name__}: a kind of fault needs a docstring that says what it does")
-        cls.name, cls.phase = name, phase
-        _registered[name] = Kind(name, phase, summary, cls)
+        cls.name, cls.phases, cls.layer = name, phases, layer
+        _registered[name] = Kind(name, phases, layer, summary, cls)
         return cls
 
     return register
@@ -111,7 +138,8 @@ def kind_of(fault: Fault) -> Kind:
 
 def parameters_of(fault: Fault) -> dict[str, Any]:
     """Return the parameters of `fault` as plain JSON data."""
-    return {field.name: getattr(fault, field.name) for field, _ in _typed_fields(type(fault))}
+    values = {field.name: getattr(fault, field.name) for field, _ in _typed_fields(type(fault))}
+    return {name: list(value) if isinstance(value, tuple) else value for name, value in values.items()}
 
 
 def build(cls: type[F], parameters: Mapping[str, object]) -> F:
@@ -120,29 +148,51 @@ def build(cls: type[F], parameters: Mapping[str, object]) -> F:
     Raises FaultError naming the parameter that is unknown, missing, of the wrong type, or refused by the kind itself
     (a kind refuses a value by raising FaultError in `__post_init__`).
     """
-    known = dict(_with_names(cls))
-    for name, value in parameters.items():
+    known = {field.name: hint for field, hint in _typed_fields(cls)}
+    for name in parameters:
         if name not in known:
             takes = f"takes {', '.join(known)}" if known else "takes no parameters"
             raise FaultError(name, f"unknown parameter; {cls.name} {takes}")
-        wanted = known[name]
-        if type(value) is not wanted and not (wanted is float and type(value) is int):
-            raise FaultError(name, f"must be {wanted.__name__}, not {type(value).__name__} ({value!r})")
     for field, hint in _typed_fields(cls):
-        if field.name not in parameters and _parameter(field, hint.__name__).required:
+        if field.name not in parameters and _parameter(field, hint).required:
             raise FaultError(field.name, f"is missing; {cls.name} needs it")
-    return cls(**parameters)
+    return cls(**{name: _read(name, known[name], value) for name, value in parameters.items()})
 
 
-def _typed_fields(cls: type[Fault]) -> tuple[tuple[Field[Any], type], ...]:
+def require_positive(**values: float) -> None:
+    """Raise FaultError for the first of `values` that is not above zero: for a kind's `__post_init__`."""
+    for name, value in values.items():
+        if not value > 0:
+            raise FaultError(name, f"must be above zero, not {value!r}")
+
+
+def _read(name: str, hint: Any, value: object) -> object:
+    """Return plain data as what the parameter holds; raises FaultError where it is of another type."""
+    if get_origin(hint) is Literal:
+        fits = value in get_args(hint)
+    elif get_origin(hint) is tuple:
+        if isinstance(value, Sequence) and not isinstance(value, str) and all(isinstance(each, str) for each in value):
+            return tuple(value)
+        fits = False
+    else:
+        fits = type(value) is hint or (hint is float and type(value) is int)
+    if not fits:
+        raise FaultError(name, f"must be {_words(hint)}, not {type(value).__name__} ({value!r})")
+    return value
+
+
+def _words(hint: Any) -> str:
+    if get_origin(hint) is Literal:
+        return "|".join(get_args(hint))
+    return "list of str" if get_origin(hint) is tuple else str(hint.__name__)
+
+
+def _typed_fields(cls: type[Fault]) -> tuple[tuple[Field[Any], Any], ...]:
     hints = get_type_hints(cls)
     return tuple((field, hints[field.name]) for field in fields(cls))  # type: ignore[arg-type]  # kinds are dataclasses
 
 
-def _with_names(cls: type[Fault]) -> tuple[tuple[str, type], ...]:
-    return tuple((field.name, hint) for field, hint in _typed_fields(cls))
-
-
-def _parameter(field: Field[Any], type_name: str) -> Parameter:
+def _parameter(field: Field[Any], hint: Any) -> Parameter:
     required = field.default is MISSING and field.default_factory is MISSING
-    return Parameter(field.name, type_name, required, None if required else field.default)
+    default = None if required else list(field.default) if isinstance(field.default, tuple) else field.default
+    return Parameter(field.name, _words(hint), required, default)

@@ -1,17 +1,17 @@
 """What is to go wrong, and at which call: a plan is a list of planned faults, validated when it is made."""
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from typing import Any, Self, cast
 
 from xencbt.harness.errors import UsageError
 from xencbt.harness.faults.calls import ASYNC_PREFIXES, Call
-from xencbt.harness.faults.kinds import KINDS, Fault, FaultError, build, kind_of, parameters_of
+from xencbt.harness.faults.kinds import KINDS, Fault, FaultError, Phase, build, kind_of, parameters_of
 
 _PATTERN = re.compile(r"\*|[\w*?]+\.[\w*?]+", re.ASCII)
-_KEYS = ("fault", "method", "nth", "times", "parameters")
+_KEYS = ("fault", "method", "arguments", "nth", "times", "phase", "parameters")
 
 
 class PlanError(UsageError):
@@ -25,10 +25,12 @@ class PlanError(UsageError):
 
 @dataclass(frozen=True, slots=True)
 class Planned:
-    """One fault and the calls it hits: of those whose method matches `method` the `nth` (from 1), and `times` in a row.
+    """One fault and the calls it hits: of those that match the `nth` (from 1), and `times` in a row.
 
     `method` is a plain method name or a shell-style pattern (`VDI.*`); the `Async.X.y` and `X_y` forms of a method
-    match as well. Raises PlanError naming the field.
+    match as well. `arguments` are shell-style patterns for the first parameters after the session, in order; a call
+    with fewer does not match. `phase` is one of the fault's own; None means its usual one. Raises PlanError naming the
+    field.
 
     >>> Planned(AnswerLost(), "VDI.enable_cbt")
     """
@@ -37,19 +39,33 @@ class Planned:
     method: str
     nth: int = 1
     times: int = 1
+    arguments: tuple[str, ...] = ()
+    phase: Phase | None = None
 
     def __post_init__(self) -> None:
         try:
-            kind_of(self.fault)
+            kind = kind_of(self.fault)
         except FaultError as error:
             raise PlanError(error.field, error.problem) from error
         _check_pattern(self.method)
         _check_count("nth", self.nth)
         _check_count("times", self.times)
+        if self.phase is not None and self.phase not in kind.phases:
+            known = " or ".join(phase.value for phase in kind.phases)
+            raise PlanError("phase", f"{kind.name} strikes {known}, not {self.phase.value}")
+
+    @property
+    def when(self) -> Phase:
+        """The phase in which it strikes."""
+        return self.phase or self.fault.phase
 
     def matches(self, call: Call) -> bool:
-        """Tell whether the fault's pattern means this call, in whatever form it was spelled."""
-        return fnmatchcase(call.method, self.method)
+        """Tell whether the fault's patterns mean this call, in whatever form it was spelled."""
+        return (
+            fnmatchcase(call.method, self.method)
+            and len(call.arguments) >= len(self.arguments)
+            and all(map(fnmatchcase, call.arguments, self.arguments))
+        )
 
     def as_json(self) -> dict[str, Any]:
         """Return plain JSON data that `Plan.from_mapping` reads back."""
@@ -57,13 +73,16 @@ class Planned:
             "fault": self.fault.name,
             "parameters": parameters_of(self.fault),
             "method": self.method,
+            "arguments": list(self.arguments),
             "nth": self.nth,
             "times": self.times,
+            "phase": self.when.value,
         }
 
     def __str__(self) -> str:
         which = f"call {self.nth}" if self.times == 1 else f"calls {self.nth} to {self.nth + self.times - 1}"
-        return f"{self.fault.name} at {which} of {self.method}"
+        about = f"({', '.join(self.arguments)})" if self.arguments else ""
+        return f"{self.fault.name} at {which} of {self.method}{about}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,8 +103,9 @@ class Plan:
     def from_mapping(cls, data: Mapping[str, object]) -> Self:
         """Read a plan from plain data, for example from parsed TOML.
 
-        `{"faults": [{"fault": NAME, "method": PATTERN, "nth": 1, "times": 1, "parameters": {…}}]}`; only `fault` and
-        `method` are needed. Raises PlanError naming the field; an empty list is refused, it would disturb nothing.
+        `{"faults": [{"fault": NAME, "method": PATTERN, "arguments": [PATTERN…], "nth": 1, "times": 1, "phase": WORD,
+        "parameters": {…}}]}`; only `fault` and `method` are needed. Raises PlanError naming the field; an empty list is
+        refused, it would disturb nothing.
         """
         for key in data:
             if key != "faults":
@@ -96,6 +116,12 @@ class Plan:
         if not entries:
             raise PlanError("faults", "is empty; a plan that disturbs nothing proves nothing")
         return cls(tuple(_read(entry, f"faults[{index}]") for index, entry in enumerate(entries)))
+
+    def require_methods(self, methods: Collection[str]) -> None:
+        """Raise PlanError where a fault's pattern means none of `methods` (plain names): it could never fire."""
+        for index, planned in enumerate(self.faults):
+            if not any(fnmatchcase(method, planned.method) for method in methods):
+                raise PlanError(f"faults[{index}].method", f"no call of the target is meant by {planned.method!r}")
 
     def as_json(self) -> dict[str, Any]:
         """Return plain JSON data that `from_mapping` reads back."""
@@ -130,10 +156,30 @@ def _read(entry: object, place: str) -> Planned:
     try:
         # the fields' types are checked by Planned itself, so that the Python form gets the same errors
         return Planned(
-            fault, cast("str", entry["method"]), cast("int", entry.get("nth", 1)), cast("int", entry.get("times", 1))
+            fault,
+            cast("str", entry["method"]),
+            cast("int", entry.get("nth", 1)),
+            cast("int", entry.get("times", 1)),
+            _patterns(entry.get("arguments", ())),
+            _phase(entry.get("phase")),
         )
     except PlanError as error:
         raise PlanError(f"{place}.{error.field}", error.problem) from error
+
+
+def _patterns(value: object) -> tuple[str, ...]:
+    if isinstance(value, str) or not isinstance(value, Sequence) or not all(isinstance(each, str) for each in value):
+        raise PlanError("arguments", f"must be a list of patterns, not {value!r}")
+    return tuple(value)
+
+
+def _phase(value: object) -> Phase | None:
+    if value is None:
+        return None
+    try:
+        return Phase(value)
+    except ValueError:
+        raise PlanError("phase", f"is one of {', '.join(each.value for each in Phase)}, not {value!r}") from None
 
 
 def _check_pattern(method: object) -> None:

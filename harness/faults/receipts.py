@@ -16,13 +16,14 @@ class Firing:
 
     `call` is the number of the call among all calls of the scope since the plan was armed (from 1), `method` its name
     as the client spelled it. `answer` is what only the fault saw: the answer that was lost, or the answer to the
-    second delivery; None where there was none to see.
+    second delivery; None where there was none to see. `byte` is where in the answer's body it struck, in bytes.
     """
 
     time: datetime
     call: int
     method: str
     answer: Outcome | None = None
+    byte: int | None = None
 
     def as_json(self) -> dict[str, Any]:
         """Return plain JSON data; of an answer only its class or code, since values and parameters may be secret."""
@@ -31,6 +32,7 @@ class Firing:
             "call": self.call,
             "method": self.method,
             "answer": None if self.answer is None else _word(self.answer),
+            "byte": self.byte,
         }
 
 
@@ -65,7 +67,6 @@ class Receipt:
     def as_json(self) -> dict[str, Any]:
         """Return plain JSON data for events and reports."""
         return self.planned.as_json() | {
-            "phase": self.planned.fault.phase.value,
             "armed": self.armed.isoformat(),
             "fired": self.fired,
             "firings": [each.as_json() for each in self.firings],

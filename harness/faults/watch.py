@@ -18,7 +18,10 @@ def now() -> datetime:
 
 @dataclass(frozen=True, slots=True)
 class Strike:
-    """A fault that is due at one call. Whoever carries it out says `begin`, and in any case `end` afterwards."""
+    """A fault that is due at one call.
+
+    Whoever carries it out says `begin`, `fire` when it struck, and in any case `end` afterwards.
+    """
 
     watch: "Watch"
     index: int
@@ -30,9 +33,13 @@ class Strike:
         """Ask leave to strike; False when the plan was healed meanwhile. Every True needs one `end`."""
         return self.watch.begin()
 
-    def end(self, *, fired: bool, answer: Outcome | None = None, note: str = "") -> None:
-        """Note that the fault struck (with what it saw), or why it could not."""
-        self.watch.end(self, fired=fired, answer=answer, note=note)
+    def fire(self, answer: Outcome | None = None, byte: int | None = None) -> None:
+        """Note that the fault struck, with what only it saw of the host's answer, and where in the body."""
+        self.watch.fire(self, answer, byte)
+
+    def end(self, why_not: str = "") -> None:
+        """Say that nothing more comes of it, and where it did not strike, why."""
+        self.watch.end(self, why_not)
 
 
 class Watch:
@@ -57,6 +64,7 @@ class Watch:
         self._calls = 0
         self._striking = 0
         self._healed = False
+        self._at_heal: list[Callable[[], object]] = []
         armed = clock()
         self._receipts = [Receipt(planned, armed) for planned in plan]
 
@@ -101,21 +109,40 @@ class Watch:
             self._striking += 1
             return True
 
-    def end(self, strike: Strike, *, fired: bool, answer: Outcome | None, note: str) -> None:
+    def at_heal(self, call: Callable[[], object]) -> None:
+        """Call `call`, from whatever thread heals, when the plan is healed; at once where it is already."""
+        with self._state:
+            if not self._healed:
+                self._at_heal.append(call)
+                return
+        call()
+
+    def fire(self, strike: Strike, answer: Outcome | None, byte: int | None) -> None:
+        """See `Strike.fire`."""
+        with self._state:
+            receipt = self._receipts[strike.index]
+            firing = Firing(self._clock(), strike.number, strike.call.spelled, answer, byte)
+            self._receipts[strike.index] = replace(receipt, firings=(*receipt.firings, firing))
+
+    def end(self, strike: Strike, why_not: str) -> None:
         """See `Strike.end`."""
         with self._state:
             self._striking -= 1
-            receipt = self._receipts[strike.index]
-            if fired:
-                firing = Firing(self._clock(), strike.number, strike.call.spelled, answer)
-                receipt = replace(receipt, firings=(*receipt.firings, firing))
-            self._receipts[strike.index] = replace(receipt, note=note or receipt.note)
+            if why_not:
+                self._receipts[strike.index] = replace(self._receipts[strike.index], note=why_not)
             self._state.notify_all()
 
     def heal(self, timeout_s: float) -> bool:
-        """Stop striking, and wait for strikes under way; False when one still is after `timeout_s` seconds."""
+        """Stop striking, end what lasts, and wait for strikes under way.
+
+        Return False when one still is after `timeout_s` seconds.
+        """
         with self._state:
             self._healed = True
+            waiting, self._at_heal = self._at_heal, []
+        for call in waiting:
+            call()
+        with self._state:
             settled = self._state.wait_for(lambda: self._striking == 0, timeout_s)
             if settled:
                 healed = self._clock()

@@ -5,12 +5,11 @@ from types import MappingProxyType
 from typing import Any, TypeVar
 
 from xencbt.harness.faults import Fault, kind_of
-from xencbt.harness.outcome import Outcome
 from xencbt.proxies.delivery import Delivery
 from xencbt.proxies.errors import InterceptorError
 
 F = TypeVar("F", bound=Fault)
-Carrier = Callable[[F, Delivery], Awaitable[Outcome | None]]
+Carrier = Callable[[F, Delivery], Awaitable[None]]
 
 _registered: dict[type[Fault], Carrier[Any]] = {}
 CARRIERS: Mapping[type[Fault], Carrier[Any]] = MappingProxyType(_registered)
@@ -18,9 +17,9 @@ CARRIERS: Mapping[type[Fault], Carrier[Any]] = MappingProxyType(_registered)
 
 
 def carries(kind: type[F]) -> Callable[[Carrier[F]], Carrier[F]]:
-    """Register a carrier of `kind`: it disturbs the delivery and returns what only it saw of the host's answer.
+    """Register a carrier of `kind`: it disturbs the delivery, and says when it did.
 
-    It is awaited in the phase of its kind: before the host sees the call, or once the host answered.
+    It is awaited in the phase of the plan: before the host sees the call, or once the host answered.
     """
 
     def register(carrier: Carrier[F]) -> Carrier[F]:
@@ -32,9 +31,9 @@ def carries(kind: type[F]) -> Callable[[Carrier[F]], Carrier[F]]:
     return register
 
 
-async def carry(fault: Fault, delivery: Delivery) -> Outcome | None:
+async def carry(fault: Fault, delivery: Delivery) -> None:
     """Carry out `fault` on `delivery`; raises what the carrier raises."""
-    return await CARRIERS[type(fault)](fault, delivery)
+    await CARRIERS[type(fault)](fault, delivery)
 
 
 def require_carriers(faults: tuple[Fault, ...]) -> None:

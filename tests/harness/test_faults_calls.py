@@ -1,12 +1,13 @@
 """Reading which method a request calls, from bodies that may be anything."""
 
+import json
 import xmlrpc.client
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from xencbt.harness.faults import Call, canonical, read_call
+from xencbt.harness.faults import Call, Dialect, canonical, read_call
 
 
 @pytest.mark.parametrize(
@@ -36,7 +37,11 @@ def body(method: str, *params: object) -> bytes:
 
 def test_method_and_session_are_read() -> None:
     read = read_call(body("Async.VDI.enable_cbt", "OpaqueRef:session", "OpaqueRef:vdi"))
-    assert read == Call("VDI.enable_cbt", "Async.VDI.enable_cbt", "OpaqueRef:session", frozenset({"OpaqueRef:vdi"}))
+    assert read is not None
+    assert read == Call(
+        "VDI.enable_cbt", "Async.VDI.enable_cbt", "OpaqueRef:session", frozenset({"OpaqueRef:vdi"}), ("OpaqueRef:vdi",)
+    )
+    assert (read.asynchronous, read.operation, read.named) == (True, "enable_cbt", "OpaqueRef:vdi")
 
 
 def test_untyped_strings_are_read() -> None:
@@ -44,7 +49,9 @@ def test_untyped_strings_are_read() -> None:
         b"<?xml version='1.0'?><methodCall><methodName>VDI.enable_cbt</methodName><params>"
         b"<param><value>OpaqueRef:s</value></param><param><value>OpaqueRef:v</value></param></params></methodCall>"
     )
-    assert read_call(untyped) == Call("VDI.enable_cbt", "VDI.enable_cbt", "OpaqueRef:s", frozenset({"OpaqueRef:v"}))
+    assert read_call(untyped) == Call(
+        "VDI.enable_cbt", "VDI.enable_cbt", "OpaqueRef:s", frozenset({"OpaqueRef:v"}), ("OpaqueRef:v",)
+    )
 
 
 @pytest.mark.parametrize("params", [(), (7,), ({"a": "b"},), (["OpaqueRef:session"],)])
@@ -115,3 +122,38 @@ def test_references_of_another_form_are_told_by_their_place() -> None:
     call = read_call(text)
     assert call is not None
     assert call.references == {"sr-1"}
+
+
+def test_arguments_are_texts_in_their_order() -> None:
+    read = read_call(body("VDI.resize", "OpaqueRef:s", "OpaqueRef:v", 7, True, {"a": "b"}, ["c"], "<&>"))
+    assert read is not None
+    assert read.arguments == ("OpaqueRef:v", "7", "true", "", "", "<&>")
+
+
+def test_the_other_dialect_is_read_as_well() -> None:
+    params = ["OpaqueRef:s", {"SR": "sr-1", "tags": ["OpaqueRef:tag"]}, 4, False]
+    read = read_call(json.dumps({"jsonrpc": "2.0", "id": 9, "method": "Async.VDI.create", "params": params}).encode())
+    assert read == Call(
+        "VDI.create",
+        "Async.VDI.create",
+        "OpaqueRef:s",
+        frozenset({"sr-1", "OpaqueRef:tag"}),
+        ("", "4", "false"),
+        Dialect.JSON,
+        9,
+    )
+
+
+@pytest.mark.parametrize(
+    "data",
+    [b"{", b"{}", b'{"method": 3}', b'{"method": "VDI.x", "params": {}}', b'[{"method": "VDI.x"}]', b"{" * 100_000],
+)
+def test_json_that_is_no_call_is_none(data: bytes) -> None:
+    assert read_call(data) is None
+
+
+@pytest.mark.parametrize("depth", [100, 900, 5_000])
+def test_deep_json_is_survived(depth: int) -> None:
+    nested = b'{"method": "VDI.x", "params": ["OpaqueRef:s", ' + b"[" * depth + b"]" * depth + b"]}"
+    read = read_call(nested)
+    assert read is None or read.arguments == ("",)

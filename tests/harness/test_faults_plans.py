@@ -9,8 +9,10 @@ from xencbt.harness.errors import UsageError
 from xencbt.harness.faults import (
     AnswerLost,
     Call,
+    ConnectionReset,
     Duplicate,
     Fault,
+    Phase,
     Plan,
     PlanError,
     Planned,
@@ -39,6 +41,28 @@ def call(spelled: str) -> Call:
 )
 def test_patterns(pattern: str, spelled: str, hit: bool) -> None:
     assert Planned(AnswerLost(), pattern).matches(call(spelled)) is hit
+
+
+def test_arguments_are_patterns_for_the_first_parameters() -> None:
+    one = Call("VDI.resize", "VDI.resize", "s", frozenset(), ("OpaqueRef:a", "1024"))
+    assert Planned(AnswerLost(), "VDI.resize", arguments=("OpaqueRef:a",)).matches(one)
+    assert Planned(AnswerLost(), "VDI.resize", arguments=("*", "10*")).matches(one)
+    assert not Planned(AnswerLost(), "VDI.resize", arguments=("OpaqueRef:b",)).matches(one)
+    assert not Planned(AnswerLost(), "VDI.resize", arguments=("*", "*", "*")).matches(one)
+
+
+def test_a_phase_is_one_of_the_kinds_own() -> None:
+    assert Planned(ConnectionReset(), "*").when is Phase.BEFORE
+    assert Planned(ConnectionReset(), "*", phase=Phase.AFTER).when is Phase.AFTER
+    with pytest.raises(PlanError, match="phase: answer-lost strikes after, not before"):
+        Planned(AnswerLost(), "*", phase=Phase.BEFORE)
+
+
+def test_a_pattern_that_means_no_call_of_the_target_is_refused() -> None:
+    plan = Plan.of(Planned(AnswerLost(), "VDI.enable_cbt"), Planned(AnswerLost(), "VDI.frobnicate"))
+    with pytest.raises(PlanError, match=r"faults\[1\]\.method: no call of the target is meant by 'VDI.frobnicate'"):
+        plan.require_methods({"VDI.enable_cbt", "VM.start"})
+    Plan.of(Planned(AnswerLost(), "V*.*")).require_methods({"VDI.enable_cbt"})
 
 
 @pytest.mark.parametrize(
@@ -83,7 +107,7 @@ parameters = {}
 def test_a_plan_from_toml_is_the_plan_from_python() -> None:
     plan = Plan.from_mapping(tomllib.loads(PLAN))
     assert plan == Plan.of(Planned(AnswerLost(), "VDI.enable_cbt"), Planned(Duplicate(), "VDI.*", nth=3, times=2))
-    assert Plan.from_mapping(plan.as_json()) == plan
+    assert Plan.from_mapping(plan.as_json()).as_json() == plan.as_json()
     assert [str(each) for each in plan] == [
         *("answer-lost at call 1 of VDI.enable_cbt", "duplicate at calls 3 to 4 of VDI.*")
     ]
@@ -108,6 +132,10 @@ ENTRY: dict[str, Any] = {"fault": "answer-lost", "method": "VDI.enable_cbt"}
         ({"faults": [ENTRY, ENTRY | {"nth": 0}]}, "faults[1].nth"),
         ({"faults": [ENTRY | {"method": 7}]}, "faults[0].method"),
         ({"faults": [ENTRY | {"when": 7}]}, "faults[0].when"),
+        ({"faults": [ENTRY | {"arguments": "OpaqueRef:a"}]}, "faults[0].arguments"),
+        ({"faults": [ENTRY | {"arguments": [7]}]}, "faults[0].arguments"),
+        ({"faults": [ENTRY | {"phase": "meanwhile"}]}, "faults[0].phase"),
+        ({"faults": [ENTRY | {"phase": "before"}]}, "faults[0].phase"),
         ({"faults": [ENTRY | {"parameters": 7}]}, "faults[0].parameters"),
         ({"faults": [ENTRY | {"parameters": {"seconds": 7}}]}, "faults[0].parameters.seconds"),
     ],
@@ -120,7 +148,7 @@ def test_errors_in_plain_data_name_the_place(data: dict[str, object], field: str
 
 
 def test_an_unknown_fault_is_told_the_known_ones() -> None:
-    with pytest.raises(PlanError, match="no such fault: 'earthquake'; known are answer-lost"):
+    with pytest.raises(PlanError, match=r"no such fault: 'earthquake'; known are .*answer-lost"):
         Plan.from_mapping({"faults": [ENTRY | {"fault": "earthquake"}]})
 
 

@@ -40,7 +40,8 @@ def strike(due: Strike | None, answer: Outcome | None = None) -> bool:
     """Carry the strike out, if one is due."""
     if due is None or not due.begin():
         return False
-    due.end(fired=True, answer=answer)
+    due.fire(answer)
+    due.end()
     return True
 
 
@@ -90,7 +91,7 @@ def test_a_strike_that_could_not_be_carried_out_is_not_fired() -> None:
     due = watch.notice(enable())
     assert due is not None
     assert due.begin()
-    due.end(fired=False, note="no second connection")
+    due.end("no second connection")
     assert watch.receipts[0].why_not == "duplicate at call 1 of VDI.enable_cbt did not fire: no second connection"
 
 
@@ -113,7 +114,8 @@ def test_healing_waits_for_a_strike_under_way() -> None:
     assert not watch.heal(0.01)
     assert watch.receipts[0].healed is None
 
-    ending = threading.Thread(target=due.end, kwargs={"fired": True})
+    due.fire()
+    ending = threading.Thread(target=due.end)
     ending.start()
     assert watch.heal(10)
     ending.join(10)
@@ -121,6 +123,16 @@ def test_healing_waits_for_a_strike_under_way() -> None:
     assert receipt.fired
     assert receipt.healed is not None
     assert receipt.firings[0].time < receipt.healed
+
+
+def test_what_lasts_until_healing_is_told_of_it_even_when_late() -> None:
+    watch = watch_for(Planned(AnswerLost(), ENABLE))
+    told: list[str] = []
+    watch.at_heal(lambda: told.append("early"))
+    assert told == []
+    watch.heal(0)
+    watch.at_heal(lambda: told.append("late"))
+    assert told == ["early", "late"]
 
 
 def test_healing_twice_keeps_the_first_time() -> None:
@@ -151,11 +163,20 @@ def test_the_receipt_as_data_holds_no_values(answer: Outcome | None, word: str |
         "parameters": {},
         "phase": "after",
         "method": ENABLE,
+        "arguments": [],
         "nth": 1,
         "times": 1,
         "armed": "2024-05-01T00:00:00+00:00",
         "fired": True,
-        "firings": [{"time": "2024-05-01T00:00:01+00:00", "call": 1, "method": "Async.VDI.enable_cbt", "answer": word}],
+        "firings": [
+            {
+                "time": "2024-05-01T00:00:01+00:00",
+                "call": 1,
+                "method": "Async.VDI.enable_cbt",
+                "answer": word,
+                "byte": None,
+            }
+        ],
         "matched": 1,
         "healed": "2024-05-01T00:00:02+00:00",
         "note": "",

@@ -46,5 +46,8 @@ def interceptor(running_interceptor: Interceptor) -> Iterator[Interceptor]:
 
 @pytest.fixture
 def client(host: Host, interceptor: Interceptor) -> Iterator[Client]:
-    with Client(interceptor.add_upstream(host.url, host.certificate)) as connected:
+    url = interceptor.add_upstream(host.url, host.certificate)
+    if host.certificate is not None:  # TLS on both legs
+        url = interceptor.over_tls(url)
+    with Client(url, trusted=interceptor.certificate) as connected:
         yield connected

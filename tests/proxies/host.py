@@ -21,6 +21,7 @@ SILENT = "test.close_without_answer"
 REFUSED = "test.refuse"
 BLOCKED = "test.wait_for_release"
 COUNTING = "test.count"
+TASK = "OpaqueRef:task"
 
 KEY_USAGE = x509.KeyUsage(
     digital_signature=True,
@@ -62,6 +63,8 @@ def answer_to(host: Host, method: str, session: str) -> dict[str, str | list[str
     if method == BLOCKED:
         host.blocked.set()
         host.release.wait(10)
+    if method == "task.create":
+        return {"Status": "Success", "Value": TASK}
     if method == COUNTING:
         return {"Status": "Success", "Value": str(host.executions(method, session))}
     return {"Status": "Success", "Value": ""}

@@ -196,7 +196,7 @@ def test_a_removed_upstream_is_cut_off_and_may_come_back_with_another_certificat
             assert [seen(each, each.call(ENABLE)) for each in (client, untouched)] == ["success"] * 2
             interceptor.remove_upstream(url)
             assert seen(client, client.call(ENABLE)) == "lost"
-            assert seen(client, client.call(ENABLE)) == "lost"
+            assert seen(client, client.call(ENABLE)) == "refused"
             assert seen(untouched, untouched.call(ENABLE)) == "success"
             assert other.connections == 1
         with pytest.raises(InterceptorError, match="no upstream is served"):
