@@ -18,11 +18,13 @@ import pytest
 import xencbt.suites
 from xencbt.harness.catalogue import CATALOGUE
 from xencbt.harness.cleaning import clean
-from xencbt.harness.errors import UsageError
+from xencbt.harness.errors import HarnessError, UsageError
+from xencbt.harness.faults import KINDS
 from xencbt.harness.options import OPTIONS
 from xencbt.harness.run import Front
 from xencbt.harness.trust import Trust
 from xencbt.harness.verdicts import Exit
+from xencbt.proxies.standalone import serve
 from xencbt.suites.index import deciding_tests
 
 IGNORE_REWRITING = "-Wignore::pytest.PytestAssertRewriteWarning"
@@ -95,6 +97,18 @@ def _parser() -> argparse.ArgumentParser:
     cleaning.add_argument("--insecure", action="store_true", help="accept any certificate, whatever the journal says")
     cleaning.add_argument("--password-file", metavar="F", help="file that holds the password (else XENCBT_PASSWORD)")
     cleaning.set_defaults(call=_clean)
+    vocabulary = commands.add_parser("faults", help="list the kinds of fault and their parameters")
+    vocabulary.add_argument("--json", action="store_true", help="as JSON")
+    vocabulary.set_defaults(call=_faults)
+    proxy = commands.add_parser("proxy", help="stand in front of a host, by hand, and carry out a plan of faults")
+    proxy.add_argument("--upstream", metavar="URL", required=True, help="the host")
+    proxy.add_argument("--plan", metavar="FILE", help="the faults (TOML); none: everything is passed on as it is")
+    proxy.add_argument("--listen", metavar="ADDRESS:PORT", default="127.0.0.1:0", help="where; loopback only")
+    proxy.add_argument("--tls", action="store_true", help="say where to connect with TLS, and what to trust there")
+    for flag, metavar in (("--ca", "F"), ("--fingerprint", "HEX")):
+        proxy.add_argument(flag, metavar=metavar, help="how the host is trusted, as in `run`")
+    proxy.add_argument("--insecure", action="store_true", help="accept any certificate of the host")
+    proxy.set_defaults(call=_proxy)
     listing = commands.add_parser("requirements", help="list the catalogue and which test decides what")
     listing.add_argument("--json", action="store_true", help="as JSON")
     listing.set_defaults(call=_requirements)
@@ -163,6 +177,34 @@ def _clean(chosen: argparse.Namespace, _: list[str]) -> int:
     except UsageError as error:
         print(f"xencbt: {error}", file=sys.stderr)
         return Exit.USAGE
+
+
+def _faults(chosen: argparse.Namespace, _: list[str]) -> int:
+    kinds = [kind.as_json() for kind in KINDS.values()]
+    if chosen.json:
+        print(json.dumps(kinds, indent=2))
+        return Exit.OK
+    for kind in kinds:
+        print(f"{kind['name']:<20} {kind['layer']:<10} {' or '.join(kind['phases'])}\n    {kind['summary']}")
+        for each in kind["parameters"]:
+            default = "required" if each["required"] else f"default {each['default']}"
+            print(f"      {each['name']}: {each['type']}, {default}")
+    print(f"{len(kinds)} kinds of fault")
+    return Exit.OK
+
+
+def _proxy(chosen: argparse.Namespace, _: list[str]) -> int:
+    trust = Trust(Path(chosen.ca) if chosen.ca else None, chosen.fingerprint, chosen.insecure)
+    plan = Path(chosen.plan) if chosen.plan else None
+    try:
+        serve(chosen.upstream, plan, chosen.listen, trust, tls=chosen.tls, out=sys.stdout)
+    except UsageError as error:
+        print(f"xencbt: {error}", file=sys.stderr)
+        return Exit.USAGE
+    except HarnessError as error:
+        print(f"xencbt: {error}", file=sys.stderr)
+        return Exit.ERROR
+    return Exit.OK
 
 
 def _requirements(chosen: argparse.Namespace, _: list[str]) -> int:

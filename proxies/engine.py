@@ -61,9 +61,9 @@ class Engine:
             failure = self._failure
             raise InterceptorError(f"the interceptor could not start: {failure or 'it ended at once'}") from failure
 
-    def listen(self, upstream: Endpoint) -> str:
-        """Serve `upstream` on a free loopback port, and return the URL there; the same one when asked again."""
-        return self._on_loop(self._listeners.listen(upstream), f"listen for {upstream.url}")
+    def listen(self, upstream: Endpoint, at: str = "") -> str:
+        """Serve `upstream` at a loopback address (empty: a free port); return the URL, the same when asked again."""
+        return self._on_loop(self._listeners.listen(upstream, at), f"listen for {upstream.url}")
 
     def forget(self, upstream: Endpoint) -> None:
         """Close the listener of `upstream` and its connections; does nothing when it is not served."""

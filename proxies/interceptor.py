@@ -101,12 +101,14 @@ class Interceptor:
             raise InterceptorError("the interceptor does not run, or was given no upstream")
         return self._url
 
-    def add_upstream(self, url: str, trust: Trust | Path | None = None) -> str:
+    def add_upstream(self, url: str, trust: Trust | Path | None = None, at: str = "") -> str:
         """Serve one more host while running, and return the loopback URL that stands for it.
+
+        `at` is the loopback address and port to listen at, as in `127.0.0.1:8080`; empty means a free one.
 
         A host served already keeps its loopback URL; with another scheme or trust it has to be removed first.
         """
-        return self._running().listen(_endpoint(url, trust))
+        return self._running().listen(_endpoint(url, trust), at)
 
     def remove_upstream(self, loopback_url: str) -> None:
         """Stop serving the host that `loopback_url` stands for, and close the connections to there."""
@@ -142,17 +144,22 @@ class Interceptor:
 
     @contextmanager
     def arm(
-        self, plan: Plan, session_ref: str | None, foreign: Callable[[Call], str | None] | None = None
+        self,
+        plan: Plan,
+        session_ref: str | None,
+        foreign: Callable[[Call], str | None] | None = None,
+        on_firing: Callable[[Receipt], None] | None = None,
     ) -> Iterator[Armed]:
         """Let the faults of `plan` strike the calls of one session (None: of every session) inside the `with`.
 
         Calls are counted from here. On leaving, by whatever way, nothing strikes any more, and a strike under way is
-        waited for. Where `foreign` is given, no fault strikes a call for which it returns a reference. Raises
-        InterceptorError for a fault it cannot carry out, and when a strike does not end in time.
+        waited for. Where `foreign` is given, no fault strikes a call for which it returns a reference; `on_firing` is
+        told of each firing, on the proxy's thread. Raises InterceptorError for a fault it cannot carry out, and when a
+        strike does not end in time.
         """
         require_carriers(tuple(planned.fault for planned in plan))
         watches = self._running().watches
-        watch = Watch(plan, session_ref, foreign=foreign)
+        watch = Watch(plan, session_ref, foreign=foreign, on_firing=on_firing)
         watches.add(watch)
         try:
             yield Armed(watch)

@@ -17,7 +17,7 @@ from mitmproxy.proxy.mode_specs import ProxyMode
 from mitmproxy.proxy.server import ConnectionIO
 
 from xencbt.harness.endpoint import Endpoint
-from xencbt.proxies.certificates import GOOD, LOOPBACK, Shown
+from xencbt.proxies.certificates import GOOD, Shown
 from xencbt.proxies.errors import InterceptorError
 from xencbt.proxies.throttle import Throttled
 
@@ -26,10 +26,10 @@ RESET_ON_CLOSE = struct.pack("ii", 1, 0)
 
 @dataclass(frozen=True, slots=True)
 class Refused:
-    """An upstream whose listener is closed; `port` is kept by a socket on which nobody listens."""
+    """An upstream whose listener is closed; `address` is kept by a socket on which nobody listens."""
 
     upstream: Endpoint
-    port: int
+    address: str
     keeper: socket.socket
 
 
@@ -43,8 +43,8 @@ class Listeners:
         self.upstreams: dict[tuple[str, int], Endpoint] = {}
         self.urls: dict[Endpoint, str] = {}
 
-    async def listen(self, upstream: Endpoint) -> str:
-        """Serve `upstream` on a free loopback port and return the URL there; the same one when asked again."""
+    async def listen(self, upstream: Endpoint, at: str) -> str:
+        """Serve `upstream` at a loopback address (empty: a free port); return the URL, the same when asked again."""
         address = (upstream.host, upstream.port)
         known = self.upstreams.get(address)
         if known == upstream:
@@ -53,11 +53,12 @@ class Listeners:
             raise InterceptorError(f"{upstream.url} is served already, with other settings")
         self.upstreams[address] = upstream
         try:
-            port = await self._open(upstream, "")
+            await self._open(upstream, f"@{at}" if at else "")
         except InterceptorError:
             del self.upstreams[address]
             raise
-        self.urls[upstream] = f"http://{LOOPBACK}:{port}"
+        host, port = self._address(upstream)
+        self.urls[upstream] = f"http://{host}:{port}"
         return self.urls[upstream]
 
     async def forget(self, upstream: Endpoint) -> None:
@@ -74,21 +75,21 @@ class Listeners:
 
     async def refuse(self, upstream: Endpoint) -> Refused:
         """Close the listener of `upstream` and its connections, and keep its port until `accept`."""
-        port = self._port(upstream)
+        host, port = self._address(upstream)
         await self._close(upstream)
         keeper = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
         keeper.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
-            keeper.bind((LOOPBACK, port))
+            keeper.bind((host, port))
         except OSError:
             keeper.close()
             raise
-        return Refused(upstream, port, keeper)
+        return Refused(upstream, f"{host}:{port}", keeper)
 
     async def accept(self, refused: Refused) -> None:
         """Listen again where `refuse` closed."""
         refused.keeper.close()
-        await self._open(refused.upstream, f"@{LOOPBACK}:{refused.port}")
+        await self._open(refused.upstream, f"@{refused.address}")
 
     def hang_up(self, upstream: Endpoint) -> None:
         """Close every client's connection to `upstream`."""
@@ -128,7 +129,7 @@ class Listeners:
         transport.writer = cast("asyncio.StreamWriter", throttled)
         return throttled.hurry
 
-    async def _open(self, upstream: Endpoint, where: str) -> int:
+    async def _open(self, upstream: Endpoint, where: str) -> None:
         mode = ProxyMode.parse(f"reverse:{upstream.url}{where}")
         vars(mode)["transport_protocol"] = "tcp"  # for https mitmproxy would open a UDP port as well, for HTTP/3
         servers = self._proxyserver.servers
@@ -137,16 +138,15 @@ class Listeners:
             await servers.update(self._modes.values())
             raise InterceptorError(f"the interceptor cannot listen for {upstream.url}: {failure}")
         self._modes[upstream] = mode
-        return self._port(upstream)
 
     async def _close(self, upstream: Endpoint) -> None:
         mode = self._modes.pop(upstream)
         await self._proxyserver.servers.update(self._modes.values())
         self._hang_up(mode)
 
-    def _port(self, upstream: Endpoint) -> int:
-        _, port, *_ = self._proxyserver.servers[self._modes[upstream]].listen_addrs[0]
-        return int(port)
+    def _address(self, upstream: Endpoint) -> tuple[str, int]:
+        host, port, *_ = self._proxyserver.servers[self._modes[upstream]].listen_addrs[0]
+        return str(host), int(port)
 
     def _hang_up(self, mode: ProxyMode) -> None:
         for connection in list(self._proxyserver.connections.values()):

@@ -1,6 +1,7 @@
 """What is to go wrong, and at which call: a plan is a list of planned faults, validated when it is made."""
 
 import re
+import tomllib
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
@@ -9,6 +10,7 @@ from typing import Any, Self, cast
 from xencbt.harness.errors import UsageError
 from xencbt.harness.faults.calls import ASYNC_PREFIXES, Call
 from xencbt.harness.faults.kinds import KINDS, Fault, FaultError, Phase, build, kind_of, parameters_of
+from xencbt.harness.faults.methods import means_a_call
 
 _PATTERN = re.compile(r"\*|[\w*?]+\.[\w*?]+", re.ASCII)
 _KEYS = ("fault", "method", "arguments", "nth", "times", "phase", "parameters")
@@ -117,11 +119,23 @@ class Plan:
             raise PlanError("faults", "is empty; a plan that disturbs nothing proves nothing")
         return cls(tuple(_read(entry, f"faults[{index}]") for index, entry in enumerate(entries)))
 
-    def require_methods(self, methods: Collection[str]) -> None:
-        """Raise PlanError where a fault's pattern means none of `methods` (plain names): it could never fire."""
+    def require_methods(self, methods: Collection[str] = ()) -> None:
+        """Raise PlanError where a fault's pattern means none of `methods` (plain names): it could never fire.
+
+        Without any, the calls of the API reference are looked at.
+        """
         for index, planned in enumerate(self.faults):
-            if not any(fnmatchcase(method, planned.method) for method in methods):
-                raise PlanError(f"faults[{index}].method", f"no call of the target is meant by {planned.method!r}")
+            if not means_a_call(planned.method, methods):
+                where = "of the target" if methods else "of the API"
+                raise PlanError(f"faults[{index}].method", f"no call {where} is meant by {planned.method!r}")
+
+    @classmethod
+    def from_toml(cls, text: str) -> Self:
+        """Read a plan from TOML text; raises PlanError, for what is no TOML too."""
+        try:
+            return cls.from_mapping(tomllib.loads(text))
+        except tomllib.TOMLDecodeError as error:
+            raise PlanError("plan", f"is no TOML: {error}") from error
 
     def as_json(self) -> dict[str, Any]:
         """Return plain JSON data that `from_mapping` reads back."""

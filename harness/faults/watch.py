@@ -47,7 +47,8 @@ class Watch:
 
     `session` limits it to the calls of one session (a reference), so that parallel tests do not see each other's
     faults; None means every call. `foreign` returns a reference in a call to something that is not the run's: no
-    fault strikes a call that has one, and its receipt says so; None means that nothing is fenced.
+    fault strikes a call that has one, and its receipt says so; None means that nothing is fenced. `on_firing` is told
+    of each firing, on whatever thread it happens.
     """
 
     def __init__(
@@ -56,9 +57,11 @@ class Watch:
         session: str | None,
         clock: Callable[[], datetime] = now,
         foreign: Callable[[Call], str | None] | None = None,
+        on_firing: Callable[[Receipt], None] | None = None,
     ) -> None:
         self._session = session
         self._foreign = foreign
+        self._on_firing = on_firing
         self._clock = clock
         self._state = threading.Condition()
         self._calls = 0
@@ -122,7 +125,9 @@ class Watch:
         with self._state:
             receipt = self._receipts[strike.index]
             firing = Firing(self._clock(), strike.number, strike.call.spelled, answer, byte)
-            self._receipts[strike.index] = replace(receipt, firings=(*receipt.firings, firing))
+            receipt = self._receipts[strike.index] = replace(receipt, firings=(*receipt.firings, firing))
+        if self._on_firing is not None:
+            self._on_firing(receipt)
 
     def end(self, strike: Strike, why_not: str) -> None:
         """See `Strike.end`."""
