@@ -25,6 +25,7 @@ from xencbt.harness.faults.deliveries import (
     WrongCertificate,
 )
 from xencbt.harness.faults.kinds import KINDS, Fault, FaultError, Kind, Layer, Phase, kind_of
+from xencbt.harness.faults.lab import LabCommand, LabFailed, in_the_lab
 from xencbt.harness.faults.plans import Plan, PlanError, Planned
 from xencbt.harness.faults.receipts import Firing, Receipt, require_fired
 from xencbt.harness.faults.refusals import (
@@ -56,6 +57,8 @@ __all__ = [
     "HostIsSlave",
     "HttpStatus",
     "Kind",
+    "LabCommand",
+    "LabFailed",
     "LateDuplicate",
     "Layer",
     "MalformedAnswer",
@@ -76,6 +79,7 @@ __all__ = [
     "WrongCertificate",
     "WrongLength",
     "canonical",
+    "in_the_lab",
     "kind_of",
     "read_call",
     "require_fired",
