@@ -30,9 +30,10 @@ class Watches:
         self._armed: tuple[Watch, ...] = ()
 
     def add(self, watch: Watch) -> None:
-        """Let `watch` see every call from now on."""
-        with self._lock:
-            self._armed = (*self._armed, watch)
+        """Let `watch` see every call from now on; one of an empty plan has nothing to look for."""
+        if watch.receipts:
+            with self._lock:
+                self._armed = (*self._armed, watch)
 
     def remove(self, watch: Watch) -> None:
         """Let `watch` see no further call."""
