@@ -1,16 +1,15 @@
 """Calls that go astray on their way: made through the interceptor, judged by state and by the executions counted."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
 from enum import StrEnum
-from types import MappingProxyType
 
 from xencbt.fixtures.disks import Disk
 from xencbt.fixtures.lab import Lab
 from xencbt.harness.disturbing import Faults
 from xencbt.harness.errors import HarnessError
 from xencbt.harness.expectations import SUCCESS
-from xencbt.harness.faults import AnswerLost, Duplicate, Fault, Planned, RequestDropped
+from xencbt.harness.faults import Duplicate, Fault, Planned
 from xencbt.harness.model import Disable, Enable
 from xencbt.harness.outcome import Indeterminate, Outcome
 from xencbt.harness.verdicts import NotExercised, Violation
@@ -18,9 +17,6 @@ from xencbt.suites.play import Play
 
 DISK = "disk"
 """The name, in a play, of the disk that the disturbed calls are about."""
-
-DELIVERIES: Mapping[type[Fault], int] = MappingProxyType({AnswerLost: 1, RequestDropped: 0, Duplicate: 2})
-"""How often a call that meets a fault of that kind reaches the host."""
 
 
 class Switch(StrEnum):
@@ -81,7 +77,7 @@ class Wire:
         did not fire or the host did not execute what it was given.
         """
         disk, what = play.disks[DISK], f"{switch.method} with {fault.name}"
-        arrives = DELIVERIES[type(fault)] > 0
+        arrives = Planned(fault, switch.method).deliveries > 0
         with self._others_untouched(play, what), self._lab.unchanged(*([] if arrives else [disk]), after=what):
             self._disturb(switch, disk, fault, calls)
         if arrives:
@@ -117,7 +113,7 @@ class Wire:
             for firing in armed.receipts[0].firings:
                 second = firing.answer or Indeterminate("nobody saw an answer")
                 self._lab.check(second, SUCCESS, f"the second of two deliveries of {switch.method}")
-        self._judge_executions(switch, before, calls * DELIVERIES[type(fault)])
+        self._judge_executions(switch, before, calls * Planned(fault, switch.method).deliveries)
 
     def _undisturbed(self, switch: Switch, disk: Disk) -> None:
         before = self._executions(switch)

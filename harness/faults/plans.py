@@ -9,6 +9,7 @@ from typing import Any, Self, cast
 
 from xencbt.harness.errors import UsageError
 from xencbt.harness.faults.calls import ASYNC_PREFIXES, Call
+from xencbt.harness.faults.deliveries import Delay, Duplicate, LateDuplicate, Reordered
 from xencbt.harness.faults.kinds import KINDS, Fault, FaultError, Phase, build, kind_of, parameters_of
 from xencbt.harness.faults.methods import means_a_call
 
@@ -60,6 +61,14 @@ class Planned:
     def when(self) -> Phase:
         """The phase in which it strikes."""
         return self.phase or self.fault.phase
+
+    @property
+    def deliveries(self) -> int:
+        """How often the call that it hits reaches the host."""
+        if isinstance(self.fault, Duplicate | LateDuplicate):
+            return 2
+        passed_on = self.when is not Phase.BEFORE or isinstance(self.fault, Delay | Reordered)
+        return int(passed_on)
 
     def matches(self, call: Call) -> bool:
         """Tell whether the fault's patterns mean this call, in whatever form it was spelled."""
