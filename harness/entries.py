@@ -4,7 +4,7 @@ import enum
 import json
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, replace
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 from xencbt.harness.errors import UsageError, XencbtError
 from xencbt.harness.trust import Trust
@@ -63,8 +63,8 @@ class Item:
     twice: bool = False
 
 
-Disturbed = Literal["PBD.currently_attached", "VDI.cbt_enabled"]
-"""State of things that are not ours which a run may change for a while."""
+Disturbed = Literal["PBD.currently_attached", "VDI.cbt_enabled", "network.nbd", "network.insecure_nbd"]
+"""State of things that are not ours which a run may change for a while; of a network, whether it has that purpose."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,7 +142,7 @@ class Book:
 
     def _disturb(self, entry: Mapping[str, Any]) -> None:
         what = entry["what"]
-        if what not in {"PBD.currently_attached", "VDI.cbt_enabled"}:
+        if what not in get_args(Disturbed):
             raise ValueError(f"no change this version can undo: {what!r}")
         token = _text(entry["token"])
         self.changes[token] = Change(token, what, _text(entry["uuid"]), _truth(entry["before"]))

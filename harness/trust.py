@@ -65,10 +65,7 @@ class Trust:
             context = ssl.create_default_context(cafile=self.ca_file)
         except (OSError, ssl.SSLError) as error:
             raise UsageError(f"cannot read the CA file {self.ca_file}: {error}") from error
-        # the same on all versions of Python, and on the interceptor's way: 3.13 asks by default for extensions that
-        # hosts' own certificates lack, and only from there on takes a host's certificate in the file for enough
-        context.verify_flags &= ~ssl.VERIFY_X509_STRICT
-        context.verify_flags |= ssl.VERIFY_X509_PARTIAL_CHAIN
+        unstrict(context)
         if self.insecure or self.fingerprint:
             context.check_hostname = False
             context.verify_mode = ssl.CERT_NONE
@@ -116,6 +113,17 @@ class Trust:
         if self.fingerprint is not None:
             return "pinned"
         return "verified by system CAs" if self.ca_file is None else "verified by CA file"
+
+
+def unstrict(context: ssl.SSLContext) -> ssl.SSLContext:
+    """Have `context` judge certificates the same on all versions of Python, and on the interceptor's way; return it.
+
+    3.13 asks by default for extensions that hosts' own certificates lack, and only from there on takes a host's own
+    certificate for enough.
+    """
+    context.verify_flags &= ~ssl.VERIFY_X509_STRICT
+    context.verify_flags |= ssl.VERIFY_X509_PARTIAL_CHAIN
+    return context
 
 
 def fingerprint_of(certificate: bytes) -> str:
