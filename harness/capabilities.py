@@ -15,6 +15,9 @@ CBT_CALLS = ("VDI.enable_cbt", "VDI.disable_cbt", "VDI.list_changed_blocks", "VD
 CBT_API = (2, 8)
 """The API version that brought changed block tracking, for hosts that do not list their methods."""
 
+NBD_CALLS = ("VDI.get_nbd_info", "network.add_purpose")
+"""They came with changed block tracking, and are no part of it."""
+
 SR_KINDS = ("lvm", "file", "unrounded", "second", "no-cbt", "read-only", "full", "no-pbd", "iso")
 """The kinds of SR that suites ask for; an emulated host has them all, a real one what the user names."""
 
@@ -152,6 +155,7 @@ def probe(
         *_raw_disks(session),
         _vm_power(session, product),
         _toolstack_restart(session),
+        _nbd(session, product),
         _xe(session, xe),
     ]
     return Capabilities(tuple(probed))
@@ -176,10 +180,8 @@ def _cbt_calls(session: Session, product: Product) -> Capability:
         unlisted = [call for call in CBT_CALLS if call not in listed]
         detail = f"the host does not list {', '.join(unlisted)}" if unlisted else "the host lists the calls"
         return Capability("cbt-calls", not unlisted, f"{detail} (API {product.api_version})")
-    major, _, minor = product.api_version.partition(".")
-    present = (int(major), int(minor)) >= CBT_API
     detail = f"API {product.api_version}; changed block tracking came with {CBT_API[0]}.{CBT_API[1]}"
-    return Capability("cbt-calls", present, detail)
+    return Capability("cbt-calls", _is_recent(product), detail)
 
 
 def _cbt_licensed(session: Session, product: Product) -> Capability:
@@ -243,6 +245,25 @@ def _vm_power(session: Session, product: Product) -> Capability:
     enabled = session.value("host.get_enabled", product.host_ref)
     detail = "the host is enabled" if enabled else "the host is disabled, so that no VM can start"
     return Capability("vm-power", bool(enabled), detail)
+
+
+def _nbd(session: Session, product: Product) -> Capability:
+    """Whether the target serves disks over NBD, or could if its networks were given a purpose for it."""
+    listed = _methods(session)
+    knows = _is_recent(product) if listed is None else all(call in listed for call in NBD_CALLS)
+    if not knows:
+        return Capability("nbd", present=False, detail=f"the host lacks {' or '.join(NBD_CALLS)}")
+    read = session.call("network.get_all_records")
+    if not isinstance(read, Ok) or not isinstance(read.value, dict):
+        return Capability("nbd", present=False, detail=f"the networks cannot be read: {read}")
+    purposes = sorted({str(purpose) for record in read.value.values() for purpose in record.get("purpose", ())})
+    now = f"a network has the purpose {', '.join(purposes)}" if purposes else "no network has a purpose for it yet"
+    return Capability("nbd", present=True, detail=f"the host knows {' and '.join(NBD_CALLS)}; {now}")
+
+
+def _is_recent(product: Product) -> bool:
+    major, _, minor = product.api_version.partition(".")
+    return (int(major), int(minor)) >= CBT_API
 
 
 def _toolstack_restart(session: Session) -> Capability:

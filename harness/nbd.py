@@ -102,12 +102,10 @@ class NbdClient:
     def __exit__(self, *_: object) -> None:
         self.close()
 
-    def open(self, *, tls: bool) -> Self:
-        """Open the export that the record names, over TLS or in clear."""
-        how = "TLS" if tls else "no TLS"
-        self.export = self._recorded(
-            f"NBD open {self.at.name} at {self.at.netloc}, {how}", protocol.negotiate(self.at.name, tls=tls)
-        )
+    def open(self, *, tls: bool, oldest: bool = False) -> Self:
+        """Open the export that the record names, over TLS or in clear; `oldest`: by the oldest option there is."""
+        step = f"NBD open {self.at.name} at {self.at.netloc}, {'TLS' if tls else 'no TLS'}"
+        self.export = self._recorded(step, protocol.negotiate(self.at.name, tls=tls, oldest=oldest))
         return self
 
     def ask(self, option: int) -> None:

@@ -115,12 +115,17 @@ class Export:
     read_only: bool
 
 
-def negotiate(name: str, *, tls: bool) -> Talk[Export]:
-    """Open the export `name`, over TLS if told so. Raises NbdRefused or NbdMalformed."""
+def negotiate(name: str, *, tls: bool, oldest: bool = False) -> Talk[Export]:
+    """Open the export `name`, over TLS if told so. Raises NbdRefused or NbdMalformed.
+
+    `oldest`: by the option that every server knows, and that is refused only by closing the connection.
+    """
     zeroes = yield from _greet()
     if tls:
         yield from _ask(STARTTLS)
         yield Secure()
+    if oldest:
+        return (yield from _export_name(name, zeroes=zeroes))
     try:
         return (yield from _go(name))
     except NbdRefused as refused:

@@ -152,6 +152,11 @@ def not_permitted() -> Expectation:
     return expect(Refused("RBAC_PERMISSION_DENIED"))
 
 
+def incompatible_purposes() -> Expectation:
+    """Expect refusal: networks serve NBD over TLS or plain, not both (EXPORT-03)."""
+    return expect(Refused("NETWORK_INCOMPATIBLE_PURPOSES"))
+
+
 def unknown_method(method: str) -> Expectation:
     """Expect refusal: the host is too old to know the call."""
     return expect(Refused("MESSAGE_METHOD_UNKNOWN", starting(method)))

@@ -7,6 +7,7 @@ import pytest
 from tests.fixtures.fake_host import FakeSession
 from xencbt.harness.capabilities import (
     CBT_CALLS,
+    NBD_CALLS,
     SR_KINDS,
     Capabilities,
     Product,
@@ -22,7 +23,8 @@ from xencbt.harness.xe_words import XeResult
 
 POOL = {"uuid": "pool", "master": "host", "restrictions": {"restrict_cbt": "false"}}
 MODERN: dict[object, Outcome] = {
-    "system.listMethods": Ok([*CBT_CALLS, "VDI.create"]),
+    "system.listMethods": Ok([*CBT_CALLS, *NBD_CALLS, "VDI.create"]),
+    "network.get_all_records": Ok({"ref": {"purpose": ["nbd"]}}),
     "pool.get_all_records": Ok({"ref": POOL}),
     "host.get_license_params": Ok({}),
     "host.get_enabled": Ok(value=True),
@@ -93,6 +95,15 @@ def test_every_capability_says_why(monkeypatch: pytest.MonkeyPatch) -> None:
     assert all(capability.detail for capability in probed(monkeypatch).values())
 
 
+def test_nbd_can_be_had_where_no_network_offers_it_yet(monkeypatch: pytest.MonkeyPatch) -> None:
+    networks: dict[object, Outcome] = {"network.get_all_records": Ok({"ref": {"purpose": []}, "old": {}})}
+    offered, not_yet = probed(monkeypatch)["nbd"], probed(monkeypatch, networks)["nbd"]
+    assert offered.present
+    assert "has the purpose nbd" in offered.detail
+    assert not_yet.present
+    assert "no network has a purpose for it yet" in not_yet.detail
+
+
 def test_each_kind_of_sr_is_known_or_not(monkeypatch: pytest.MonkeyPatch) -> None:
     found = probed(monkeypatch)
     assert [kind for kind in SR_KINDS if found[f"sr:{kind}"].present] == ["file"]
@@ -127,6 +138,13 @@ def test_each_kind_of_sr_is_known_or_not(monkeypatch: pytest.MonkeyPatch) -> Non
             {"features": {"VDI_CONFIG_CBT": 1, "VDI_RESET_ON_BOOT": 1}},
             "reset-on-boot",
             "VDI_RESET_ON_BOOT 1, not 2",
+        ),
+        ({"system.listMethods": Ok(list(CBT_CALLS))}, {}, "nbd", "lacks VDI.get_nbd_info"),
+        (
+            {"network.get_all_records": Failed("RBAC_PERMISSION_DENIED")},
+            {},
+            "nbd",
+            "the networks cannot be read: RBAC_PERMISSION_DENIED",
         ),
         ({}, {"handler": Ok(404)}, "raw-export", "HTTP 404"),
         ({}, {"handler": Ok(404)}, "raw-import", "HTTP 404"),
