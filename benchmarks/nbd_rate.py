@@ -1,8 +1,8 @@
 """How fast the emulated host serves a disk over NBD, side by side with nbdkit, plainly and over TLS.
 
-1 GiB of random data, read by `nbdcopy` into nothing, in turns from a snapshot of the emulated host and from nbdkit's memory
-plugin. Prints the medians and their ratios; exits 1 if the emulated host is less than half as fast in clear, or less
-than a third as fast over TLS, and 2 where nbdcopy or nbdkit is missing.
+1 GiB of random data, read by `nbdcopy` into nothing, in turns from a snapshot of the emulated host and from the memory
+plugin of nbdkit. Prints the medians and their ratios; exits 1 if the emulated host is less than half as fast in clear,
+or less than a third as fast over TLS, and 2 where nbdcopy or nbdkit is missing.
 """
 
 from __future__ import annotations
