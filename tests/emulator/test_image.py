@@ -5,12 +5,18 @@ from __future__ import annotations
 import os
 import random
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
 
 from xencbt.fixtures.emulator import storage_operations as ops
 from xencbt.fixtures.emulator.blocks import BLOCK, BlockSet
 from xencbt.fixtures.emulator.drivers import GIB, LVM, MIB
-from xencbt.fixtures.emulator.image import Image, Images, Spool, differing, extents
+from xencbt.fixtures.emulator.image import Image, Images, Part, Spool, differing, extents
 from xencbt.fixtures.emulator.storage import StorageRepository
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
 
 SIZE = 5 * BLOCK + 777
 
@@ -49,10 +55,36 @@ def replay(chance: random.Random) -> None:
         images.collect(live.values())
         for one, image in live.items():
             assert images.read(image, 0, SIZE) == plain[one]
+            start = chance.randrange(SIZE)
+            length = chance.randrange(SIZE - start + 1)
+            assert joined(images.parts(image, start, length)) == plain[one][start : start + length]
         newest = max(live)
         assert outside_extents(live[newest], plain[newest]).count(0) == SIZE
     images.collect([])
     assert spool.used == 0
+
+
+def joined(parts: Iterable[Part]) -> bytes:
+    return b"".join(
+        bytes((part.byte,)) * part.length if part.file is None else os.pread(part.file, part.length, part.at)
+        for part in parts
+    )
+
+
+def test_parts_are_as_long_as_they_can_be() -> None:
+    images = Images(Spool())
+    image = images.blank(1024 * BLOCK)
+    noise = random.Random(3).randbytes(3 * BLOCK)
+    images.write(image, 8 * BLOCK, noise)
+    images.fill(image, 11 * BLOCK, 2 * BLOCK, 7)
+    zeros, mixed, sevens, rest = images.parts(image, 5, 512 * BLOCK)
+    assert (zeros.length, zeros.byte, zeros.file) == (8 * BLOCK - 5, 0, None)
+    assert (mixed.length, joined([mixed])) == (3 * BLOCK, noise)
+    assert (sevens.length, sevens.byte, sevens.file) == (2 * BLOCK, 7, None)
+    assert (rest.length, rest.byte) == (512 * BLOCK + 5 - 13 * BLOCK, 0)
+    assert list(images.parts(image, 5, 0)) == []
+    with pytest.raises(ValueError, match="not inside"):
+        list(images.parts(image, 1, image.size))
 
 
 def outside_extents(image: Image, content: bytearray) -> bytearray:
