@@ -7,7 +7,10 @@ from xencbt.fixtures.exports import addresses, connected, is_secured, served
 from xencbt.fixtures.lab import Lab
 from xencbt.harness.nbd import NbdAddress, NbdClosed
 from xencbt.harness.nbd_protocol import NbdRefused, NbdTrouble
+from xencbt.harness.session import Session
 from xencbt.harness.verdicts import Violation
+
+FIRST_BYTES = 4096
 
 NOT_ABOUT_THE_EXPORT = frozenset({"UNSUP", "INVALID", "TLS_REQD", "BLOCK_SIZE_REQD"})
 """Answers that say no to how an export was asked for, and nothing about the export."""
@@ -32,9 +35,9 @@ def reachable_addresses(disk: Disk) -> set[str]:
     }
 
 
-def only_address(disk: Disk) -> NbdAddress:
-    """Return the first address at which `disk` is served; raises Violation where there is none."""
-    found = addresses(disk)
+def first_address(disk: Disk, session: Session | None = None) -> NbdAddress:
+    """Return the first address at which `disk` is served, for `session`; raises Violation where there is none."""
+    found = addresses(disk, session)
     if not found:
         raise Violation("a network has a purpose for NBD", expected=("an address for the disk",), actual="none")
     return found[0]
@@ -53,15 +56,15 @@ def assert_named(at: NbdAddress, disk: Disk) -> None:
 
 
 def token_of(at: NbdAddress) -> str:
-    """Return the session that an export name carries."""
-    return parse_qs(urlsplit(at.name).query)["session_id"][0]
+    """Return the session that an export name carries, empty where it carries none."""
+    return parse_qs(urlsplit(at.name).query).get("session_id", [""])[0]
 
 
 def assert_refused(lab: Lab, at: NbdAddress, what: str, *, oldest: bool = False) -> None:
     """Expect that the server lets nobody in under the name of `at` (EXPORT-04); `what` says why not.
 
     It answers with an error about the export, or it closes the connection, which is the only way to refuse the oldest
-    option. Who calls has shown that a good name opens at the same address.
+    option. Who calls shows that a good name opens at the same address.
     """
     expected = ("the export is refused",)
     with connected(lab, at) as client:
@@ -78,7 +81,19 @@ def assert_refused(lab: Lab, at: NbdAddress, what: str, *, oldest: bool = False)
     raise Violation(what, expected=expected, actual="it opens")
 
 
-def assert_opens(disk: Disk, at: NbdAddress, content: bytes, *, oldest: bool = False) -> None:
+def assert_opens(disk: Disk, at: NbdAddress, *, oldest: bool = False) -> None:
+    """Expect that the disk opens at `at` and gives its first bytes, whichever they are (EXPORT-01, EXPORT-03)."""
+    with served(disk, at, oldest=oldest) as export:
+        export.read(0, min(FIRST_BYTES, export.size))
+
+
+def assert_opens_for(lab: Lab, disk: Disk, at: NbdAddress, *, oldest: bool = False) -> None:
+    """Show, beside refusals, that the same server lets in who is right; raises Blocked where it does not."""
+    with lab.precondition("a name that opens"):
+        assert_opens(disk, at, oldest=oldest)
+
+
+def assert_exact(disk: Disk, at: NbdAddress, content: bytes, *, oldest: bool = False) -> None:
     """Expect that the disk opens at `at`, reads as `content`, and takes no writes (EXPORT-02)."""
     with served(disk, at, oldest=oldest) as export:
         if not export.read_only:

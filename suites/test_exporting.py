@@ -18,11 +18,13 @@ from xencbt.harness.expectations import refusals
 from xencbt.harness.nbd_protocol import STARTTLS, NbdFailed, NbdRefused, NbdTrouble
 from xencbt.harness.verdicts import Violation
 from xencbt.suites.exporting import (
+    assert_exact,
     assert_named,
     assert_opens,
+    assert_opens_for,
     assert_reads,
     assert_refused,
-    only_address,
+    first_address,
     reachable_addresses,
     token_of,
 )
@@ -49,6 +51,12 @@ def content_moves(lab: Lab) -> None:
     lab.require("nbd", "raw-import")
 
 
+def some_snapshot(lab: Lab) -> Disk:
+    """Give a snapshot of which the content does not matter."""
+    with lab.precondition("a snapshot"):
+        return lab.create_disk().snapshot()
+
+
 def snapshot_with_content(lab: Lab) -> tuple[Disk, bytes]:
     """Give a snapshot, and the content that was written before it was taken; afterwards its disk is another."""
     with lab.precondition("a snapshot with content"):
@@ -66,7 +74,7 @@ def snapshot_with_content(lab: Lab) -> tuple[Disk, bytes]:
 @both_purposes
 def test_each_reachable_address_has_one_record(lab: Lab, purpose: Purpose) -> None:
     """With exactly the documented fields, for each disk under its own name; and the disk is there."""
-    snapshot, content = snapshot_with_content(lab)
+    snapshot = some_snapshot(lab)
     other = lab.create_disk()
     with lab.conditions.served_over_nbd(purpose):
         for disk in (snapshot, other):
@@ -77,7 +85,7 @@ def test_each_reachable_address_has_one_record(lab: Lab, purpose: Purpose) -> No
             for at in found:
                 assert_named(at, disk)
         for at in addresses(snapshot):
-            assert_opens(snapshot, at, content)
+            assert_opens(snapshot, at)
 
 
 @decides("EXPORT-01")
@@ -90,7 +98,7 @@ def test_without_a_purpose_nothing_is_served(lab: Lab, purpose: Purpose) -> None
             if addresses(disk):
                 raise Violation("no network has a purpose", expected=("no record",), actual=f"{len(addresses(disk))}")
             with lab.conditions.served_over_nbd(purpose):
-                only_address(disk)
+                first_address(disk)
 
 
 @decides("EXPORT-01")
@@ -99,8 +107,8 @@ def test_a_snapshot_without_data_is_served_nowhere(lab: Lab) -> None:
     with lab.precondition("a tracked snapshot"):
         snapshot = lab.create_disk().enable_cbt().snapshot()
     with lab.conditions.served_over_nbd():
-        at = only_address(snapshot)
-        assert_opens(snapshot, at, bytes(snapshot.size))
+        at = first_address(snapshot)
+        assert_opens(snapshot, at)
         snapshot.data_destroy()
         lab.refuses(snapshot, "get_nbd_info", expectation=refusals.wrong_type("cbt_metadata", snapshot.ref))
         assert_refused(lab, at, "the data of this snapshot is destroyed")
@@ -113,16 +121,16 @@ def test_a_snapshot_reads_as_it_was_taken(lab: Lab, purpose: Purpose, oldest: bo
     """Every byte, whatever was written to the disk since, and again after it was written to once more."""
     snapshot, content = snapshot_with_content(lab)
     with lab.conditions.served_over_nbd(purpose):
-        at = only_address(snapshot)
-        assert_opens(snapshot, at, content, oldest=oldest)
-        assert_opens(snapshot, at, content, oldest=oldest)
+        at = first_address(snapshot)
+        assert_exact(snapshot, at, content, oldest=oldest)
+        assert_exact(snapshot, at, content, oldest=oldest)
 
 
 @decides("EXPORT-02")
 @given(
-    writes=st.lists(RANGES, min_size=1, max_size=5),
-    later=st.lists(RANGES, max_size=3),
-    reads=st.lists(RANGES, min_size=1, max_size=8),
+    writes=st.lists(RANGES, min_size=1, max_size=3),
+    later=st.lists(RANGES, max_size=2),
+    reads=st.lists(RANGES, min_size=1, max_size=5),
 )
 def test_any_range_of_any_snapshot_reads_exactly(
     lab: Lab, writes: list[tuple[int, int]], later: list[tuple[int, int]], reads: list[tuple[int, int]]
@@ -154,7 +162,7 @@ def test_a_disk_of_odd_size_reads_to_its_last_byte(lab: Lab) -> None:
         content = lab.content.draw(disk.size)
         snapshot = disk.write(offset=0, data=content).snapshot()
     with lab.conditions.served_over_nbd():
-        assert_opens(snapshot, only_address(snapshot), content)
+        assert_exact(snapshot, first_address(snapshot), content)
 
 
 @decides("EXPORT-02")
@@ -193,7 +201,7 @@ def test_an_export_takes_no_writes(lab: Lab, purpose: Purpose) -> None:
                 if told != "EPERM":
                     raise Violation("writing to a read-only export", expected=("EPERM",), actual=told)
             assert_reads(export.read(), content, "what is read afterwards")
-        assert_opens(snapshot, only_address(snapshot), content)
+        assert_exact(snapshot, first_address(snapshot), content)
 
 
 @decides("EXPORT-02")
@@ -233,10 +241,10 @@ def test_what_a_guest_writes_meanwhile_stays_out_of_the_snapshot(lab: Lab) -> No
 @decides("EXPORT-03")
 def test_a_network_for_nbd_serves_over_tls_only(lab: Lab) -> None:
     """The certificate that comes with the address verifies the server; without TLS there is no export."""
-    snapshot, content = snapshot_with_content(lab)
+    snapshot = some_snapshot(lab)
     with lab.conditions.served_over_nbd("nbd"):
         for at in addresses(snapshot):
-            assert_opens(snapshot, at, content)
+            assert_opens(snapshot, at)
             with connected(lab, at) as client:
                 try:
                     client.open(tls=False)
@@ -249,12 +257,12 @@ def test_a_network_for_nbd_serves_over_tls_only(lab: Lab) -> None:
             if told != "TLS_REQD":
                 raise Violation("opening without TLS", expected=("refused with TLS_REQD",), actual=told)
             assert_refused_in_clear(lab, snapshot)
-            assert_opens(snapshot, at, content)
+            assert_opens(snapshot, at)
 
 
 def assert_refused_in_clear(lab: Lab, snapshot: Disk) -> None:
     """Expect that the oldest option, which knows no error, opens nothing without TLS either."""
-    with connected(lab, only_address(snapshot)) as client:
+    with connected(lab, first_address(snapshot)) as client:
         try:
             client.open(tls=False, oldest=True)
         except NbdTrouble:
@@ -265,10 +273,10 @@ def assert_refused_in_clear(lab: Lab, snapshot: Disk) -> None:
 @decides("EXPORT-03")
 def test_a_network_for_insecure_nbd_serves_plainly(lab: Lab) -> None:
     """Without TLS the disk opens; a client that asks for TLS is told that there is none."""
-    snapshot, content = snapshot_with_content(lab)
+    snapshot = some_snapshot(lab)
     with lab.conditions.served_over_nbd("insecure_nbd"):
         for at in addresses(snapshot):
-            assert_opens(snapshot, at, content)
+            assert_opens(snapshot, at)
             with connected(lab, at) as client:
                 try:
                     client.ask(STARTTLS)
@@ -282,7 +290,7 @@ def test_a_network_for_insecure_nbd_serves_plainly(lab: Lab) -> None:
 @both_purposes
 def test_one_purpose_excludes_the_other(lab: Lab, purpose: Purpose) -> None:
     """The second one is refused while the first is there, which goes on; alone each can be had."""
-    snapshot, content = snapshot_with_content(lab)
+    snapshot = some_snapshot(lab)
     with lab.conditions.served_over_nbd(purpose):
         network = network_of(lab, purpose)
         refused = try_adding(lab, network, OTHER[purpose])
@@ -292,9 +300,9 @@ def test_one_purpose_excludes_the_other(lab: Lab, purpose: Purpose) -> None:
         now = lab.session.value("network.get_purpose", network)
         if now != [purpose]:
             raise Violation("after the refusal", expected=(f"the purpose {purpose} alone",), actual=str(now))
-        assert_opens(snapshot, only_address(snapshot), content)
+        assert_opens(snapshot, first_address(snapshot))
     with lab.conditions.served_over_nbd(OTHER[purpose]):
-        assert_opens(snapshot, only_address(snapshot), content)
+        assert_opens(snapshot, first_address(snapshot))
 
 
 @decides("EXPORT-04")
@@ -302,31 +310,31 @@ def test_one_purpose_excludes_the_other(lab: Lab, purpose: Purpose) -> None:
 @old_and_new_clients
 def test_a_wrong_token_opens_nothing(lab: Lab, purpose: Purpose, oldest: bool) -> None:  # noqa: FBT001  a parameter
     """Nor does a missing one; the right one does, before and after."""
-    snapshot, content = snapshot_with_content(lab)
+    snapshot = some_snapshot(lab)
     with lab.conditions.served_over_nbd(purpose):
-        at = only_address(snapshot)
+        at = first_address(snapshot)
         token = token_of(at)
-        assert_opens(snapshot, at, content, oldest=oldest)
+        assert_opens_for(lab, snapshot, at, oldest=oldest)
         wrong = ("", "OpaqueRef:NULL", f"OpaqueRef:{uuid.uuid4()}", token[:-1], f"{token}0", snapshot.ref)
         for other in wrong:
             altered = replace(at, name=at.name.replace(token, other))
             assert_refused(lab, altered, f"a token of {len(other)} characters that is no session's", oldest=oldest)
         assert_refused(lab, replace(at, name=at.name.partition("?")[0]), "a name without a token", oldest=oldest)
-        assert_opens(snapshot, at, content, oldest=oldest)
+        assert_opens_for(lab, snapshot, at, oldest=oldest)
 
 
 @decides("EXPORT-04")
 @both_purposes
 def test_the_token_of_a_session_that_has_ended_opens_nothing(lab: Lab, purpose: Purpose) -> None:
     """While the session lives its name opens, afterwards no more; another session's does all the while."""
-    snapshot, content = snapshot_with_content(lab)
+    snapshot = some_snapshot(lab)
     with lab.conditions.served_over_nbd(purpose):
         session = lab.open_session()
-        (at, *_) = addresses(snapshot, session)
-        assert_opens(snapshot, at, content)
+        at = first_address(snapshot, session)
+        assert_opens_for(lab, snapshot, at)
         session.close()
         assert_refused(lab, at, "the session of this token has ended")
-        assert_opens(snapshot, only_address(snapshot), content)
+        assert_opens_for(lab, snapshot, first_address(snapshot))
 
 
 @decides("EXPORT-04")
@@ -334,18 +342,18 @@ def test_the_token_of_a_session_that_has_ended_opens_nothing(lab: Lab, purpose: 
 @old_and_new_clients
 def test_an_unknown_disk_is_served_to_nobody(lab: Lab, purpose: Purpose, oldest: bool) -> None:  # noqa: FBT001  a parameter
     """Neither one that never was, nor no disk, nor one that is gone; with the same token a known one is."""
-    snapshot, content = snapshot_with_content(lab)
+    snapshot = some_snapshot(lab)
     with lab.conditions.served_over_nbd(purpose):
-        at = only_address(snapshot)
+        at = first_address(snapshot)
         gone = lab.create_disk()
-        gone_at = only_address(gone)
-        assert_opens(gone, gone_at, bytes(gone.size), oldest=oldest)
+        gone_at = first_address(gone)
+        assert_opens_for(lab, gone, gone_at, oldest=oldest)
         gone.destroy()
         assert_refused(lab, gone_at, "this disk is destroyed", oldest=oldest)
         for unknown in (str(uuid.uuid4()), "", "..", snapshot.uuid[:-1]):
             altered = replace(at, name=at.name.replace(snapshot.uuid, unknown))
             assert_refused(lab, altered, f"no disk is called {unknown!r}", oldest=oldest)
-        assert_opens(snapshot, at, content, oldest=oldest)
+        assert_opens_for(lab, snapshot, at, oldest=oldest)
 
 
 @decides("EXPORT-04")
@@ -354,12 +362,12 @@ def test_a_token_with_one_other_digit_opens_nothing(lab: Lab, place: int, digit:
     """However like a session's it looks."""
     with lab.example(), lab.conditions.served_over_nbd():
         disk = lab.create_disk()
-        at = only_address(disk)
+        at = first_address(disk)
         token = token_of(at)
         at_digit = len(token) - 1 - place % len(token)
         other = token[:at_digit] + digit + token[at_digit + 1 :]
         altered = replace(at, name=at.name.replace(token, other))
         if altered == at:
-            assert_opens(disk, at, bytes(disk.size))
+            assert_opens_for(lab, disk, at)
         else:
             assert_refused(lab, altered, "a token with another digit")
