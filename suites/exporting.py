@@ -3,10 +3,10 @@
 from urllib.parse import parse_qs, urlsplit
 
 from xencbt.fixtures.disks import Disk
-from xencbt.fixtures.exports import addresses, connected, is_secured, served
+from xencbt.fixtures.exports import ServedDisk, addresses, connected, is_secured, served
 from xencbt.fixtures.lab import Lab
 from xencbt.harness.nbd import NbdAddress, NbdClosed
-from xencbt.harness.nbd_protocol import NbdRefused, NbdTrouble
+from xencbt.harness.nbd_protocol import NbdFailed, NbdRefused, NbdTrouble
 from xencbt.harness.session import Session
 from xencbt.harness.verdicts import Violation
 
@@ -41,6 +41,16 @@ def first_address(disk: Disk, session: Session | None = None) -> NbdAddress:
     if not found:
         raise Violation("a network has a purpose for NBD", expected=("an address for the disk",), actual="none")
     return found[0]
+
+
+def assert_records(disk: Disk) -> None:
+    """Expect one record for each address where `disk` can be reached, and that each names the disk (EXPORT-01)."""
+    found = addresses(disk)
+    told, expected = sorted(at.address for at in found), sorted(reachable_addresses(disk))
+    if told != expected or not told:
+        raise Violation("VDI.get_nbd_info", expected=(f"one record for each of {expected}",), actual=str(told))
+    for at in found:
+        assert_named(at, disk)
 
 
 def assert_named(at: NbdAddress, disk: Disk) -> None:
@@ -101,6 +111,31 @@ def assert_exact(disk: Disk, at: NbdAddress, content: bytes, *, oldest: bool = F
         if export.size != len(content):
             raise Violation("the size of the export", expected=(f"{len(content)} bytes",), actual=str(export.size))
         assert_reads(export.read(), content, "what NBD gives")
+
+
+def assert_write_refused(export: ServedDisk, offset: int, data: bytes) -> None:
+    """Expect that a client that writes all the same is told EPERM, which the protocol asks of a read-only export."""
+    try:
+        export.client.write(offset, data)
+    except NbdFailed as failed:
+        told = failed.errno
+    except NbdTrouble as trouble:
+        told = str(trouble)
+    else:
+        told = "success"
+    if told != "EPERM":
+        raise Violation("writing to a read-only export", expected=("EPERM",), actual=told)
+
+
+def assert_nothing_at(export: ServedDisk, offset: int, length: int) -> None:
+    """Expect that a range which leaves the export is answered with an error, whichever."""
+    try:
+        told = f"{len(export.client.read(offset, length))} bytes"
+    except NbdFailed:
+        return
+    except NbdTrouble as trouble:
+        told = str(trouble)
+    raise Violation(f"reading {length} bytes at {offset} of {export.size}", expected=("an error",), actual=told)
 
 
 def assert_reads(actual: bytes, content: bytes, what: str) -> None:
