@@ -31,7 +31,7 @@ from xencbt.suites.exporting import (
     token_of,
 )
 
-SIZE = 4 * MIB
+SIZE = 2 * MIB
 OTHER: dict[Purpose, Purpose] = {"nbd": "insecure_nbd", "insecure_nbd": "nbd"}
 PLACES = st.integers(0, SIZE - 1) | st.builds(
     lambda block, by: max(0, min(SIZE - 1, block * BLOCK + by)),

@@ -42,6 +42,9 @@ PRECISE, SLOWLY = ("ENABLE-01", "ENABLE-19", "LIST-01", "LIST-03"), ("DISABLE-01
 LONG = ("tells_whether_an_unanswered", "whatever_was_lost", "as_good_as_one_delivery", "restore_every_snapshot")
 """Left out of the run of everything, for time alone: each generates more of what a test beside it shows."""
 
+ABSENT = ("test_exporting",)
+"""Left out as well: the odd host serves no NBD, and a chapter without a pass would be exit 2."""
+
 
 def required(*ids: str) -> tuple[str, ...]:
     """Return the words that select requirements."""
@@ -58,7 +61,7 @@ class Story:
 
 
 STORIES = {
-    "everything": Story(Habits(), own=(*CONSENTING, "-k", f"not ({' or '.join(LONG)})")),
+    "everything": Story(Habits(), own=(*CONSENTING, "-k", f"not ({' or '.join(LONG + ABSENT)})")),
     "as a user": Story(
         Habits(seed=5, reference="{id}", slow=frozenset({"VDI.enable_cbt", "VDI.snapshot"})),
         ("--suite", "status", "--suite", "faults"),
