@@ -31,18 +31,18 @@ def qemu_img(*words: str | Path, status: int = 0) -> str:
 
 
 def info(image: Path) -> dict[str, Any]:
-    """What qemu-img says of a VHD."""
+    """Give what qemu-img says of a VHD."""
     found: dict[str, Any] = json.loads(qemu_img("info", "-f", "vpc", "--output=json", image))
     return found
 
 
 def content(image: Path, scratch: Path) -> bytes:
-    """The raw content of a VHD, as qemu-img reads it."""
+    """Give the raw content of a VHD, as qemu-img reads it."""
     qemu_img("convert", "-f", "vpc", "-O", "raw", image, scratch)
     return scratch.read_bytes()
 
 
 def mapped(image: Path) -> list[dict[str, Any]]:
-    """The extents of a VHD: `start`, `length` and `data`, which is false where nothing is allocated."""
+    """Give the extents of a VHD: `start`, `length`, and `data`, which is false where nothing is allocated."""
     found: list[dict[str, Any]] = json.loads(qemu_img("map", "-f", "vpc", "--output=json", image))
     return found

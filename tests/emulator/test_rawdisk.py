@@ -199,8 +199,11 @@ def test_those_without_rights_are_turned_away(disk: Transfers) -> None:
 
 def test_unknown_disks_formats_and_methods_are_refused(disk: Transfers) -> None:
     assert disk.put(b"", vdi="nonesuch") == 404
-    assert disk.put(b"", format="vhd") == 501
-    assert disk.served.raw(disk.head("GET", "/export_raw_vdi", format="vhd"), end=False).startswith(b"HTTP/1.1 501 ")
+    assert disk.put(b"", format="qcow2") == 400
+    assert disk.put(b"", format="vhd", chunked="true") == 400
+    for wrong in ({"format": "qcow2"}, {"base": disk.vdi}):
+        answer = disk.served.raw(disk.head("GET", "/export_raw_vdi", **wrong), end=False)
+        assert answer.startswith(b"HTTP/1.1 400 ")
     assert disk.served.raw(disk.head("POST"), end=False).startswith(b"HTTP/1.1 405 ")
 
 

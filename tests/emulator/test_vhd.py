@@ -207,7 +207,7 @@ def made(  # every part can be made wrong on its own
     data: bytes = b"d" * BLOCK_BYTES,
     last: Footer | None = None,
 ) -> bytes:
-    """An image of two blocks, of which the first is there."""
+    """Make an image of two blocks, of which the first is there."""
     footer = footer or Footer(Kind.DYNAMIC, size, UUID)
     header = header or Header(len(table), SECTOR + 1024)
     parts = footer.encode(), header.encode(), encode_table(array("I", table)), bitmap, data, (last or footer).encode()
