@@ -1,31 +1,24 @@
-"""`qemu-img`, an independent judge of images; required where the environment says so, else skipped in plain sight."""
+"""`qemu-img`, an independent judge of images."""
 
 from __future__ import annotations
 
 import json
-import os
-import shutil
 import subprocess
 from typing import TYPE_CHECKING, Any
 
-import pytest
+from tests.foreign import require
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-QEMU_IMG = shutil.which("qemu-img")
-REQUIRED = os.environ.get("XENCBT_JUDGES") == "required"
-judged_by_qemu = pytest.mark.skipif(
-    QEMU_IMG is None and not REQUIRED, reason="qemu-img is not installed (Debian: qemu-utils)"
-)
 DEADLINE_S = 60
 
 
 def qemu_img(*words: str | Path, status: int = 0) -> str:
-    """Run qemu-img and give what it printed; it must exit with `status`."""
-    ran = subprocess.run(
-        [QEMU_IMG or "qemu-img", *map(str, words)], capture_output=True, text=True, timeout=DEADLINE_S, check=False
-    )
+    """Run qemu-img and give what it printed; it must exit with `status`. Skips the test where it is missing."""
+    require("qemu-img")
+    command = ["qemu-img", *map(str, words)]
+    ran = subprocess.run(command, capture_output=True, text=True, timeout=DEADLINE_S, check=False)
     assert ran.returncode == status, ran.stderr
     return ran.stdout
 

@@ -324,7 +324,7 @@ def test_blocks_may_come_in_any_order_and_with_gaps() -> None:
     assert bytes(disk.content) == b"1" * BLOCK_BYTES + b"2" * BLOCK_BYTES
 
 
-@qemu.judged_by_qemu
+@pytest.mark.heavy
 @pytest.mark.parametrize("size", [SECTOR, 4 * 2**20, 3 * BLOCK_BYTES - SECTOR, 5 * BLOCK_BYTES])
 def test_qemu_img_reads_what_is_encoded(size: int, tmp_path: Path) -> None:
     blocks = [block for block in (0, 2, 4) if block < entries(size)]
@@ -340,7 +340,7 @@ def test_qemu_img_reads_what_is_encoded(size: int, tmp_path: Path) -> None:
     assert qemu.content(vhd, tmp_path / "raw") == content
 
 
-@qemu.judged_by_qemu
+@pytest.mark.heavy
 def test_what_qemu_img_makes_is_decoded(tmp_path: Path) -> None:
     size = 5 * BLOCK_BYTES
     content = bytearray(size)
@@ -355,7 +355,7 @@ def test_what_qemu_img_makes_is_decoded(tmp_path: Path) -> None:
     assert disk.content == content
 
 
-@qemu.judged_by_qemu
+@pytest.mark.heavy
 def test_qemu_img_reads_a_sparse_disk_of_2040_gib(tmp_path: Path) -> None:
     size, last = 2040 * GIB, 2040 * GIB // BLOCK_BYTES - 1
     vhd = tmp_path / "disk.vhd"

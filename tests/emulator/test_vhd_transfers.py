@@ -111,7 +111,7 @@ def test_an_export_reads_back_by_the_format(disk: Images) -> None:
     assert Footer.decode(stream[:SECTOR]).uuid == UUID(disk.uuid).bytes
 
 
-@qemu.judged_by_qemu
+@pytest.mark.heavy
 def test_qemu_img_reads_an_export_and_finds_it_the_same(disk: Images, tmp_path: Path) -> None:
     content = patterned(disk)
     vhd, raw = tmp_path / "disk.vhd", tmp_path / "raw"
@@ -124,7 +124,7 @@ def test_qemu_img_reads_an_export_and_finds_it_the_same(disk: Images, tmp_path: 
     qemu.qemu_img("compare", "-f", "vpc", "-F", "raw", vhd, raw, status=1)
 
 
-@qemu.judged_by_qemu
+@pytest.mark.heavy
 def test_an_image_of_qemu_img_goes_in(disk: Images, tmp_path: Path) -> None:
     content = bytearray(SIZE)
     content[3 * BLOCK_BYTES - 2 : 3 * BLOCK_BYTES + 2] = b"edge"
@@ -135,7 +135,7 @@ def test_an_image_of_qemu_img_goes_in(disk: Images, tmp_path: Path) -> None:
     assert disk.all() == content
 
 
-@qemu.judged_by_qemu
+@pytest.mark.heavy
 @pytest.mark.parametrize("size", [1, 100, SECTOR + 1, BLOCK_BYTES + 1, 2**21 + 100])
 def test_odd_sizes_round_up_to_sectors_with_zeros(size: int, tmp_path: Path) -> None:
     content = random.Random(size).randbytes(size)
@@ -155,7 +155,7 @@ def test_an_odd_size_goes_out_and_comes_in_again(disk: Images) -> None:
     assert disk.all() == content
 
 
-@qemu.judged_by_qemu
+@pytest.mark.heavy
 def test_with_a_base_just_the_blocks_that_differ_come(disk: Images, tmp_path: Path) -> None:
     patterned(disk)
     base = disk.base()
