@@ -1,22 +1,25 @@
 """Raw disk content over HTTP: chosen ranges written through the host's chunked import, and exports read as streams.
 
-Both run under a task of their own, because a status line comes before the work: the task tells what came of it, and it
-is finished before the connection closes. Nothing is sent twice, and each transfer is recorded without its content.
+Whole images, raw or VHD, are the business of `images`.
 """
 
 import http.client
 import socket
 import struct
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from urllib.parse import urlencode
+from collections.abc import Iterable, Iterator, Sequence
 
-from xencbt.harness.errors import HarnessError
-from xencbt.harness.outcome import Failed, Indeterminate, Ok, Outcome
+from xencbt.harness.outcome import Indeterminate, Ok, Outcome
 from xencbt.harness.session import Session, clock, shorten
-from xencbt.harness.transport import CHUNK, Channel, Deadline, NoAnswer, receive, send
-
-TRANSFER_DEADLINE_S = 120.0
-POLL_S = 5.0
+from xencbt.harness.transfers import (
+    TRANSFER_DEADLINE_S,
+    Partial,
+    record,
+    request_head,
+    transferred,
+    trouble,
+    under_a_task,
+)
+from xencbt.harness.transport import CHUNK, Deadline, receive, send
 
 Write = tuple[int, bytes]
 """Offset in bytes, and the content to put there."""
@@ -43,17 +46,17 @@ def import_ranges(
     step = f'PUT /import_raw_vdi("{shorten(vdi)}", {len(writes)} ranges, {size} bytes)'
 
     def transfer(sock: socket.socket, deadline: Deadline, task: str) -> Outcome:
-        head = _head(session, "PUT", "/import_raw_vdi", vdi=vdi, chunked="true", task_id=task)
-        send(sock, [head], deadline)
+        query = {"vdi": vdi, "chunked": "true", "task_id": task}
+        send(sock, [request_head(session, "PUT", "/import_raw_vdi", query)], deadline)
         with receive(sock, "PUT", deadline) as response:
             if response.status != 200:
-                return _http_trouble(response)
+                return trouble(response)
             send(sock, frames(writes), deadline)
             while response.read(CHUNK):
                 pass
         return Ok("")
 
-    return _under_a_task(session, step, transfer, deadline_s)
+    return under_a_task(session, step, transfer, deadline_s)
 
 
 def export_range(
@@ -67,12 +70,12 @@ def export_range(
     step = f'GET /export_raw_vdi("{shorten(vdi)}", {length} bytes at {offset})'
 
     def transfer(sock: socket.socket, deadline: Deadline, task: str) -> Outcome:
-        head = _head(session, "GET", "/export_raw_vdi", vdi=vdi, format="raw", task_id=task)
-        send(sock, [head], deadline)
+        query = {"vdi": vdi, "format": "raw", "task_id": task}
+        send(sock, [request_head(session, "GET", "/export_raw_vdi", query)], deadline)
         with receive(sock, "GET", deadline) as response:
-            return _range_of(response, offset, length) if response.status == 200 else _http_trouble(response)
+            return _range_of(response, offset, length) if response.status == 200 else trouble(response)
 
-    return _under_a_task(session, step, transfer, deadline_s)
+    return under_a_task(session, step, transfer, deadline_s)
 
 
 def handler_answers(session: Session, path: str) -> Outcome:
@@ -84,17 +87,9 @@ def handler_answers(session: Session, path: str) -> Outcome:
             return Ok(response.status)
 
     started = clock()
-    outcome = _transferred(session, transfer, session.deadline_s)
-    _record(session, f"GET {path}", outcome, started)
+    outcome = transferred(session, transfer, session.deadline_s)
+    record(session, f"GET {path}", outcome, started)
     return outcome
-
-
-Transfer = Callable[[socket.socket, Deadline], Outcome]
-
-
-def _head(session: Session, verb: str, path: str, **options: str) -> bytes:
-    query = urlencode({"session_id": session.ref} | options)
-    return f"{verb} {path}?{query} HTTP/1.0\r\nHost: {session.endpoint.netloc}\r\nUser-Agent: xencbt\r\n\r\n".encode()
 
 
 def _range_of(response: http.client.HTTPResponse, offset: int, length: int) -> Outcome:
@@ -108,97 +103,4 @@ def _range_of(response: http.client.HTTPResponse, offset: int, length: int) -> O
         kept += part[max(0, offset - position) :]
         position += len(part)
     rest_follows = bool(response.read(1))
-    return Ok(_Range(bytes(kept), complete=not rest_follows))
-
-
-class _Range:
-    """Bytes of an export, and whether the stream had ended with them (else its task is cut off by our leaving)."""
-
-    def __init__(self, data: bytes, *, complete: bool) -> None:
-        self.data = data
-        self.complete = complete
-
-
-def _http_trouble(response: http.client.HTTPResponse) -> Outcome:
-    return Indeterminate(f"HTTP {response.status} {response.reason}")
-
-
-def _under_a_task(
-    session: Session, step: str, transfer: Callable[[socket.socket, Deadline, str], Outcome], deadline_s: float
-) -> Outcome:
-    """Run `transfer` on a connection of its own, then let the task decide wherever it knows more."""
-    created = session.call("task.create", "xencbt raw disk transfer", "")
-    if not isinstance(created, Ok):
-        return created
-    task = str(created.value)
-    started = clock()
-    outcome = _transferred(session, lambda sock, deadline: transfer(sock, deadline, task), deadline_s)
-    if _is_partial(outcome):
-        _wait_for_end(session, task, Deadline(session.deadline_s))
-    else:
-        outcome = _task_says(session, task, outcome)
-    if isinstance(outcome, Ok) and isinstance(outcome.value, _Range):
-        outcome = Ok(outcome.value.data)
-    _record(session, step, outcome, started)
-    session.call("task.destroy", task)
-    return outcome
-
-
-def _record(session: Session, step: str, outcome: Outcome, started: float) -> None:
-    session.recorder.record(
-        method=step.partition("(")[0],
-        step=step,
-        outcome=shorten(str(outcome)),
-        started=started,
-        duration_s=clock() - started,
-        request="",
-        response="",
-    )
-
-
-def _is_partial(outcome: Outcome) -> bool:
-    return isinstance(outcome, Ok) and isinstance(outcome.value, _Range) and not outcome.value.complete
-
-
-def _transferred(session: Session, transfer: Transfer, deadline_s: float) -> Outcome:
-    channel = Channel(session.endpoint)
-    deadline = Deadline(deadline_s)
-    try:
-        with channel.exchange("transfer", deadline) as sock:
-            return transfer(sock, deadline)
-    except NoAnswer as error:
-        return Indeterminate(str(error))
-    finally:
-        channel.close()
-
-
-def _wait_for_end(session: Session, task: str, deadline: Deadline) -> None:
-    """Wait until the host has noticed that we left early: the disk counts as attached until then."""
-    token = ""
-    while True:
-        try:
-            patience = min(POLL_S, deadline.remaining())
-        except TimeoutError:
-            return
-        batch = session.call("event.from", [f"task/{task}"], token, patience)
-        if not isinstance(batch, Ok) or not isinstance(batch.value, dict):
-            return
-        token = batch.value["token"]
-        if any(event.get("snapshot", {}).get("status") != "pending" for event in batch.value["events"]):
-            return
-
-
-def _task_says(session: Session, task: str, seen: Outcome) -> Outcome:
-    """Return the failure that the task carries, `seen` where it succeeded, and doubt where it is not finished."""
-    answer = session.call("task.get_record", task)
-    if not isinstance(answer, Ok):
-        return Indeterminate(f"{seen}; its task cannot be read: {answer}")
-    if not isinstance(answer.value, dict):
-        raise HarnessError(f"task.get_record answered {type(answer.value).__name__}, not a record")
-    status = answer.value.get("status")
-    if status == "failure":
-        code, *params = [str(part) for part in answer.value.get("error_info") or ["UNKNOWN"]]
-        return Failed(code, tuple(params))
-    if status == "success" or isinstance(seen, Indeterminate):
-        return seen
-    return Indeterminate(f"the connection closed, and the task is still {status}")
+    return Ok(Partial(bytes(kept)) if rest_follows else bytes(kept))
