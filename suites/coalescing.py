@@ -129,9 +129,14 @@ class Backup:
         self.snapshots = [self.latest]
         self.bitmap = Bitmap(b"")
 
-    def increment(self) -> None:
-        """Take a snapshot, list what changed since the latest one, and put just these blocks of it onto the image."""
+    def increment(self, without: Disk | None = None) -> None:
+        """Take a snapshot, list what changed since the latest one, and put just these blocks of it onto the image.
+
+        `without`: a snapshot taken since the latest one, which is destroyed before the changes are listed.
+        """
         now = self._disk.snapshot()
+        if without is not None:
+            without.destroy()
         self.bitmap = assert_listed(self.latest, now, ())
         if len(self.bitmap) * BLOCK > MOST_BYTES:
             raise Blocked(f"{len(self.bitmap)} blocks are marked as changed: too many to read")
