@@ -69,6 +69,10 @@ async function backUp(xapi, { sr, size, waiting, writes, nbd }) {
   return found
 }
 
+// what the client finds odd about the host; once it leaves, it may complain of what it cut off itself
+const complaints = []
+console.warn = (...words) => complaints.push(words.map(String).join(' '))
+
 const input = []
 for await (const part of process.stdin) input.push(part)
 const asked = JSON.parse(Buffer.concat(input).toString())
@@ -81,6 +85,6 @@ const xapi = createClient({
 })
 await xapi.connect()
 await xapi.objectsFetched
-const seen = { records: Object.keys(xapi.objects.all).length, ...(await backUp(xapi, asked)) }
+const seen = { records: Object.keys(xapi.objects.all).length, ...(await backUp(xapi, asked)), complaints: [...complaints] }
 await xapi.disconnect()
 process.stdout.write(JSON.stringify(seen), () => process.exit(0))

@@ -93,7 +93,7 @@ def test_everything_comes_as_added_at_first_with_whole_records(client: Client) -
         assert event["snapshot"] == client.call(f"{cls}.get_record", event["ref"])
         assert event["timestamp"].value.endswith("Z")
     counts = batch["valid_ref_counts"]
-    assert {name for name, count in counts.items() if count != "0"} == {"host", "pool", "sr", "vdi"}
+    assert {name for name, count in counts.items() if count != 0} == {"host", "pool", "sr", "vdi"}
     assert "session" not in counts
 
 
