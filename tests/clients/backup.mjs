@@ -17,7 +17,21 @@ function frames(writes) {
   return Buffer.concat([...parts, Buffer.alloc(12)])
 }
 
-async function readOverNbd(info) {
+// asks the host where to read, while a network of it has the purpose
+async function readOverNbd(xapi, vdi, purpose) {
+  const network = await xapi.call('PIF.get_network', (await xapi.call('PIF.get_all'))[0])
+  await xapi.call('network.add_purpose', network, purpose)
+  try {
+    const infos = await xapi.call('VDI.get_nbd_info', vdi)
+    const { cert, port, ...rest } = infos[0]
+    const where = { ...rest, port: Number(port), ...(purpose === 'nbd' ? { cert } : {}) }
+    return { infos, content: (await readAll(where)).toString('base64') }
+  } finally {
+    await xapi.call('network.remove_purpose', network, purpose)
+  }
+}
+
+async function readAll(info) {
   const client = new NbdClient(info, { connectTimeout: 10_000, messageTimeout: 10_000 })
   await client.connect()
   try {
@@ -32,7 +46,7 @@ async function readOverNbd(info) {
   }
 }
 
-async function backUp(xapi, { sr, size, waiting, writes, nbd }) {
+async function backUp(xapi, { sr, size, waiting, writes, purpose }) {
   // in the background, followed by its task, or at once
   const call = waiting ? (...args) => xapi.callAsync(...args) : (...args) => xapi.call(...args)
   const srRef = await xapi.call('SR.get_by_uuid', sr)
@@ -47,11 +61,7 @@ async function backUp(xapi, { sr, size, waiting, writes, nbd }) {
   })
   const second = await call('VDI.snapshot', disk, {})
   const bitmap = await call('VDI.list_changed_blocks', first, second)
-  const found = { disk, first, second, bitmap, infos: [] }
-  if (nbd) {
-    found.infos = await xapi.call('VDI.get_nbd_info', second)
-    found.content = (await readOverNbd(found.infos[0])).toString('base64')
-  }
+  const found = { disk, first, second, bitmap, ...(await readOverNbd(xapi, second, purpose)) }
   await call('VDI.data_destroy', first)
   found.type = await xapi.getField('VDI', first, 'type')
   found.again = await call('VDI.list_changed_blocks', first, second)

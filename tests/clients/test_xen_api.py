@@ -28,6 +28,7 @@ CALLS = {
     "VDI.enable_cbt": 2,  # one of them refused: on a snapshot
     "VDI.snapshot": 2,
     "VDI.list_changed_blocks": 2,
+    "VDI.get_nbd_info": 1,
     "VDI.data_destroy": 1,
     "event.inject": 1,
 }
@@ -60,7 +61,7 @@ def back_up(host: Target, folder: Path, **how: Any) -> Backup:
         "sr": host.srs["lvm"],
         "size": SIZE,
         "writes": WRITES,
-        "nbd": False,
+        "purpose": "nbd" if host.certificate else "insecure_nbd",
         **how,
     }
     before = counted(host)
@@ -103,6 +104,8 @@ def test_an_incremental_backup(host: Target, tmp_path: Path, transport: str, wai
         assert base64.b64decode(listed, validate=True) == expected_bitmap()
     assert seen["type"] == "cbt_metadata"
     assert seen["refusal"] == ["OPERATION_NOT_ALLOWED", f"VDI is a snapshot: {seen['second']}"]
+    assert base64.b64decode(seen["content"]) == expected_content()  # as it came over NBD
+    assert all(set(info) == {"exportname", "address", "port", "cert", "subject"} for info in seen["infos"])
     assert content(host, seen["second"]) == expected_content()
     record = seen["record"]
     assert (record["is_a_snapshot"], record["cbt_enabled"], record["snapshot_of"]) == (True, True, seen["disk"])
