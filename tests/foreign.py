@@ -2,6 +2,7 @@
 
 import os
 import shutil
+from pathlib import Path
 
 import pytest
 
@@ -17,3 +18,20 @@ def require(*programs: str) -> None:
         pytest.fail(f"{REQUIRED} names {', '.join(sorted(promised))}, and it is not on PATH")
     if missing:
         pytest.skip(f"not installed: {', '.join(sorted(missing))}")
+
+
+NODE_MODULES = "XENCBT_TESTS_NODE_MODULES"
+"""Names the folder into which the packages of tests/clients/package.json were installed: its node_modules."""
+
+
+def require_packages(*names: str) -> Path:
+    """Give the folder with these npm packages; skip the test where it is not, fail it where the gate promised it."""
+    require("node")
+    promised = set(names) & set(os.environ.get(REQUIRED, "").split(","))
+    folder = Path(os.environ.get(NODE_MODULES, "/nonexistent"))
+    missing = ", ".join(name for name in names if not (folder / name / "package.json").is_file())
+    if missing and promised:
+        pytest.fail(f"{REQUIRED} names {', '.join(sorted(promised))}; {NODE_MODULES} has no {missing}")
+    if missing:
+        pytest.skip(f"{NODE_MODULES} names no folder with {missing}: npm ci in a copy of tests/clients makes one")
+    return folder

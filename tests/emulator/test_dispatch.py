@@ -146,6 +146,13 @@ def test_all_methods_are_listed(bare: Bare) -> None:
     assert b"Status" not in answer
 
 
+def test_listing_all_sessions_is_served_but_not_told_of(bare: Bare) -> None:
+    assert bare.session in bare.call("session.get_all_records")
+    names = set(bare.call("host.list_methods"))
+    assert not {"session.get_all", "session.get_all_records", "session.get_all_records_where"} & names
+    assert {"session.get_record", "task.get_all_records"} <= names
+
+
 def test_calls_are_counted_by_session_even_when_refused(bare: Bare) -> None:
     uuid = bare.call("session.get_uuid", bare.session)
     bare.call("VDI.get_tags", bare.vdi)

@@ -99,10 +99,10 @@ def test_prefixes_cover_whole_segments() -> None:
 
 
 def test_answers_have_the_content_type_that_strict_clients_expect() -> None:
-    answer = rpc_answer(b"<x/>", keep_alive=True)
+    answer = rpc_answer(b"<x/>", "text/xml", keep_alive=True)
     assert (
         answer
         == b"HTTP/1.1 200 OK\r\nContent-Type: text/xml\r\nContent-Length: 4\r\nConnection: keep-alive\r\n\r\n<x/>"
     )
-    assert b"Connection: close" in rpc_answer(b"", keep_alive=False)
+    assert b"Connection: close" in rpc_answer(b"", "text/xml", keep_alive=False)
     assert b"Connection: close" in refusal(BadRequestError(HTTPStatus.BAD_REQUEST, "no"))

@@ -263,7 +263,7 @@ def test_events_begin_with_all_there_is(served: Served) -> None:
     events = {event["class"]: event for event in batch["events"]}
     assert {name: event["operation"] for name, event in events.items()} == {"sr": "add", "vdi": "add"}
     assert events["vdi"]["snapshot"]["name_label"] == "disk"
-    assert batch["valid_ref_counts"]["vdi"] == "1"
+    assert batch["valid_ref_counts"]["vdi"] == 1
     assert {"id", "timestamp", "class", "operation", "ref", "snapshot"} == set(events["vdi"])
 
 
