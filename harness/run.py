@@ -8,6 +8,7 @@ from typing import Any
 
 from xencbt.harness.events import SCHEMA
 from xencbt.harness.findings import Finding
+from xencbt.harness.planning import Plan
 from xencbt.harness.settings import Settings
 from xencbt.harness.sinks import Shipped, Written
 from xencbt.harness.verdicts import Exit, chapter_of
@@ -17,13 +18,16 @@ from xencbt.harness.verdicts import Exit, chapter_of
 class Front:
     """What `xencbt run` learns from the plugin; its presence makes pytest's exit codes ours.
 
-    `command` is the command line as given; `usage` the reason for a usage error; `exit` is set once the run is
-    decided.
+    `command` is the command line as given; `usage` the reason for a usage error; `exit` is set once the run is decided.
+    With `planning` nothing is run: `plan` tells what would be, or `trouble` why the target could not be looked at.
     """
 
     command: str
     exit: Exit | None = None
     usage: str | None = None
+    planning: bool = False
+    plan: Plan | None = None
+    trouble: str | None = None
 
 
 class Run:

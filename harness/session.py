@@ -87,7 +87,8 @@ class Binding(XenAPI.Session):  # type: ignore[misc]  # the binding carries no t
 class Session:
     """A logged-in session: every call gives an Outcome, and every exchange is recorded, masked.
 
-    Not for use by several threads at once: open one session for each.
+    Not for use by several threads at once: open one session for each. Where `disturbed` is set, lost answers are ours,
+    and say nothing of the host; else each tells the recorder's breaker.
     """
 
     def __init__(
@@ -97,6 +98,7 @@ class Session:
         self.user = user
         self.recorder = recorder
         self.deadline_s = deadline_s
+        self.disturbed = False
         self.ref = ""
         self.uuid = ""
         self._binding = Binding(endpoint, deadline_s)
@@ -159,7 +161,16 @@ class Session:
         started = clock()
         outcome = self._outcome(method, wire)
         self._record(method, params, outcome, started, once.received)
+        if not self.disturbed:
+            self._tell_breaker(method, outcome)
         return outcome
+
+    def _tell_breaker(self, method: str, outcome: Outcome) -> None:
+        breaker = self.recorder.breaker
+        if isinstance(outcome, Indeterminate):
+            breaker.lost(f"{method}: {self.recorder.secrets.mask(outcome.why)}")
+        else:
+            breaker.answered()
 
     def value(self, method: str, *params: object) -> Any:
         """Return the value of a call that must succeed.

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any, Literal
 from urllib.parse import urlsplit
 
+from xencbt.harness.asked import NamedRepository, budget_s, consents_named, names_in, repositories_named
 from xencbt.harness.errors import UsageError
 from xencbt.harness.options import OPTIONS, Option
 from xencbt.harness.seeds import SEED_BITS, fresh_seed
@@ -41,6 +42,11 @@ class Settings:
     requirements: tuple[str, ...] = ()
     out: Path | None = None
     journal_dir: Path | None = None
+    allow: tuple[str, ...] = ()
+    sr_kind: tuple[str, ...] = ()
+    vm: str | None = None
+    require: tuple[str, ...] = ()
+    budget: str | None = None
     strict: bool = False
     keep_on_failure: bool = False
     max_size: int | None = None
@@ -56,6 +62,26 @@ class Settings:
     def trust(self) -> Trust:
         """How the target shows that it is the one meant; raises UsageError where that is said in two ways."""
         return Trust(ca_file=self.ca, fingerprint=self.fingerprint, insecure=self.insecure)
+
+    @property
+    def consents(self) -> frozenset[str]:
+        """What the user consented to; raises UsageError for a name nobody knows."""
+        return consents_named(self.allow)
+
+    @property
+    def required(self) -> tuple[str, ...]:
+        """The capabilities whose absence is a failure."""
+        return names_in(self.require)
+
+    @property
+    def repositories(self) -> tuple[NamedRepository, ...]:
+        """The special SRs that were named; raises UsageError for what does not fit."""
+        return repositories_named(self.sr_kind, self.sr)
+
+    @property
+    def budget_s(self) -> float | None:
+        """Seconds that the run was given, if any were named; raises UsageError for what is no duration."""
+        return None if self.budget is None else budget_s(self.budget)
 
     @property
     def password(self) -> str | None:
@@ -94,6 +120,7 @@ def load(given: Mapping[str, Any], *, environment: Mapping[str, str], folder: Pa
     settings = _settings(values, environment)
     if settings.keep_on_failure and settings.emulated_here:
         raise UsageError("--keep-on-failure needs --target: the emulated host of a run ends with it")
+    _ = settings.consents, settings.repositories, settings.budget_s
     if not settings.emulated_here:
         _refuse_far_target(settings.target)
         refuse_unread_certificate(settings.target, settings.trust)

@@ -1,0 +1,172 @@
+"""What a run would do to a target, worked out from what was read of it and what its tests declare; pure."""
+
+from collections import Counter
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from xencbt.harness.capabilities import Capability
+from xencbt.harness.consents import CONSENTS, role_of
+from xencbt.harness.gathering import FEWEST_EXAMPLES
+from xencbt.harness.needs import Needs
+from xencbt.harness.roles import LEAST_ROLE
+from xencbt.harness.verdicts import Undecided, Verdict
+
+UNKNOWN_CALLS = 50
+"""Calls that a test is taken to make of which nobody has measured any."""
+
+
+@dataclass(frozen=True, slots=True)
+class Cost:
+    """What one test took when it was measured: calls, examples, objects by class, bytes of its largest disk."""
+
+    calls: int = UNKNOWN_CALLS
+    examples: int = 0
+    created: Mapping[str, int] = field(default_factory=dict)
+    largest_disk: int = 0
+
+    def of(self, number: int, examples: int) -> int:
+        """Scale `number` of the measured run to one with so many examples; a test without examples stays as it is."""
+        return number if self.examples == 0 else -(-number * examples // self.examples)
+
+    def at_once(self, cls: str) -> int:
+        """How many objects of that class exist at a time: an example's are removed before the next one."""
+        return self.of(self.created.get(cls, 0), 1)
+
+
+@dataclass(frozen=True, slots=True)
+class PlannedTest:
+    """A selected test: its id, what it decides, what it needs."""
+
+    id: str
+    requirements: tuple[str, ...]
+    needs: Needs
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """What will become of a selected test: None as `left_out` where it runs, else why not."""
+
+    test: PlannedTest
+    cost: Cost
+    left_out: Undecided | None
+    withheld: frozenset[str]
+    """Consents that would widen what it draws, or let it run."""
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """The plan of a run with `examples` for each property, at `latency_s` for each call."""
+
+    entries: tuple[Entry, ...]
+    consents: frozenset[str]
+    latency_s: float
+    examples: int
+    budget_s: float | None = None
+
+    @property
+    def running(self) -> tuple[Entry, ...]:
+        """The tests that would run."""
+        return tuple(entry for entry in self.entries if entry.left_out is None)
+
+    @property
+    def calls(self) -> int:
+        """About how many calls the run makes."""
+        return sum(entry.cost.of(entry.cost.calls, self.examples) for entry in self.running)
+
+    @property
+    def duration_s(self) -> float:
+        """About how long the calls take; storage work on a real host comes on top."""
+        return self.calls * self.latency_s
+
+    def made(self) -> dict[str, int]:
+        """About how many objects are made in all, by class."""
+        total: Counter[str] = Counter()
+        for entry in self.running:
+            for cls, number in entry.cost.created.items():
+                total[cls] += entry.cost.of(number, self.examples)
+        return dict(sorted(total.items()))
+
+    def at_once(self) -> dict[str, int]:
+        """About how many of them exist at a time."""
+        return {cls: max(entry.cost.at_once(cls) for entry in self.running) for cls in self.made()}
+
+    @property
+    def largest_disk(self) -> int:
+        """Bytes of the largest disk."""
+        return max((entry.cost.largest_disk for entry in self.running), default=0)
+
+    def left_out(self, verdict: Verdict) -> dict[str, list[str]]:
+        """Return the ids of the tests that would end with `verdict` without running, by reason."""
+        reasons: dict[str, list[str]] = {}
+        for entry in self.entries:
+            if entry.left_out is not None and entry.left_out.verdict is verdict:
+                reasons.setdefault(entry.left_out.reason, []).append(entry.test.id)
+        return reasons
+
+    def disturbing(self) -> dict[str, dict[str, Any]]:
+        """Each disturbing step that a selected test takes: what it does, its role, who takes it, and whether it may."""
+        steps = {}
+        for name, does in CONSENTS.items():
+            taking = [entry.test.id for entry in self.entries if name in entry.test.needs.declared]
+            if taking:
+                steps[name] = {"does": does, "role": role_of(name), "allowed": name in self.consents, "tests": taking}
+        return steps
+
+    def as_json(self) -> dict[str, Any]:
+        """Return plain JSON data."""
+        return {
+            "schema": "xencbt.plan/1",
+            "run": [{"id": entry.test.id, "requirement": list(entry.test.requirements)} for entry in self.running],
+            "unsupported": self.left_out(Verdict.UNSUPPORTED),
+            "not_run": self.left_out(Verdict.NOT_RUN),
+            "created": self.made(),
+            "at_once": self.at_once(),
+            "largest_disk": self.largest_disk,
+            "role": LEAST_ROLE,
+            "disturbing": self.disturbing(),
+            "latency_s": round(self.latency_s, 6),
+            "examples": self.examples,
+            "calls": self.calls,
+            "duration_s": round(self.duration_s, 3),
+            "budget_s": self.budget_s,
+        }
+
+
+def make_plan(
+    tests: Sequence[PlannedTest],
+    *,
+    capabilities: Mapping[str, Capability],
+    consents: Collection[str],
+    costs: Mapping[str, Cost],
+    latency_s: float,
+    examples: int,
+    budget_s: float | None = None,
+) -> Plan:
+    """Plan a run of `tests`; where there is a budget, `examples` are scaled down to it, but never below what decides.
+
+    Raises KeyError where a test needs what is neither a capability nor a consent.
+    """
+    entries = tuple(
+        Entry(
+            test,
+            costs.get(test.id, Cost()),
+            test.needs.lacking(capabilities, consents),
+            (test.needs.declared & CONSENTS.keys()) - set(consents),
+        )
+        for test in tests
+    )
+    plan = Plan(entries, frozenset(consents), latency_s, examples, budget_s)
+    if budget_s is None:
+        return plan
+    return Plan(entries, frozenset(consents), latency_s, _affordable(plan, budget_s), budget_s)
+
+
+def _affordable(plan: Plan, budget_s: float) -> int:
+    """Return the most examples, of those between what decides and what was asked for, that the budget allows."""
+    few = min(FEWEST_EXAMPLES, plan.examples)
+    for examples in range(plan.examples, few, -1):
+        tried = Plan(plan.entries, plan.consents, plan.latency_s, examples, budget_s)
+        if tried.duration_s <= budget_s:
+            return examples
+    return few
