@@ -6,7 +6,8 @@ few examples: searching long is not what an odd host is for.
 
 import json
 import os
-from functools import partial
+from collections.abc import Callable
+from typing import Any
 
 import pytest
 
@@ -24,6 +25,11 @@ def pytest_configure(config: pytest.Config) -> None:
     """Give every judge of this process the consents, its target the SRs, and its properties few examples."""
     del config
     srs = json.loads(os.environ["ODD_HOST_SRS"])
-    vars(judge)["dial"] = partial(targets.dial, srs=srs)
+    vars(judge)["dial"] = _overriding(targets.dial, srs=srs)
     vars(searching)["EXAMPLES"] = {"quick": EXAMPLES}
-    setattr(Bench, "open", partial(Bench.open, consents=CONSENTS))  # noqa: B010  a class of another room, for tests only
+    setattr(Bench, "open", _overriding(Bench.open, consents=CONSENTS))  # noqa: B010  a class of another room, for tests only
+
+
+def _overriding(call: Callable[..., Any], **fixed: object) -> Callable[..., Any]:
+    """Return `call` with `fixed` arguments, whatever the judge passes for them."""
+    return lambda *args, **given: call(*args, **(given | fixed))
