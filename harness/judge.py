@@ -50,10 +50,12 @@ class Judge:
         self._bench: Bench | None = None
         self.plan: Plan | None = None
 
-    def open(self, *, journal_dir: Path | None = None) -> None:
-        """Start or dial the target, log in and probe; `journal_dir` is where the journal goes instead of its place.
+    def open(self, *, planning: Path | None = None) -> None:
+        """Start or dial the target, log in and probe.
 
-        Raises UsageError (no such SR, no password), TargetUnreachable or HarnessError.
+        Where a plan is all that is wanted, `planning` is the folder for the journal that stays empty, and the SR is not
+        claimed: a plan only reads, and may do so beside a run. Raises UsageError (no such SR, no password),
+        TargetUnreachable or HarnessError.
         """
         settings = self.settings
         try:
@@ -66,10 +68,10 @@ class Judge:
                 profile=settings.profile,
                 xe_command=settings.xe,
                 limits=self._limits,
-                journal_dir=journal_dir or settings.journal_dir,
+                journal_dir=planning or settings.journal_dir,
                 consents=settings.consents,
                 recorder=self.recorder,
-                claims=None if settings.emulated_here else claims_folder(settings.environment),
+                claims=None if settings.emulated_here or planning else claims_folder(settings.environment),
             )
         except BaseException:
             self._open.close()
@@ -130,18 +132,15 @@ class Judge:
         bench, settings = self.bench, self.settings
         emulated = bench.target.kind == "emulator"
         seconds = settings.budget_s or (None if emulated else DEFAULT_BUDGET_S)
-        try:
-            self.plan = make_plan(
-                tests,
-                capabilities=bench.capabilities,
-                consents=bench.consents,
-                costs=costs(),
-                latency_s=measured_latency(bench),
-                examples=searching.EXAMPLES[settings.speed],
-                budget_s=seconds,
-            )
-        except KeyError as error:
-            raise HarnessError(f"no capability or consent is called {error}") from error
+        self.plan = make_plan(
+            tests,
+            capabilities=bench.capabilities,
+            consents=bench.consents,
+            costs=costs(),
+            latency_s=measured_latency(bench),
+            examples=searching.EXAMPLES[settings.speed],
+            budget_s=seconds,
+        )
         bench.budget = Budget(seconds)
         return self.plan
 

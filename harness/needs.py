@@ -29,6 +29,7 @@ import pytest
 
 from xencbt.harness.capabilities import Capability
 from xencbt.harness.consents import CONSENTS
+from xencbt.harness.errors import HarnessError
 from xencbt.harness.verdicts import NotRun, Undecided, Unsupported
 
 OF_ANY_TARGET = frozenset({"role"})
@@ -79,12 +80,15 @@ class Needs:
     def lacking(self, capabilities: Mapping[str, Capability], consents: Collection[str]) -> Undecided | None:
         """Say why the test cannot run: Unsupported (the target lacks something) before NotRun (nobody consented).
 
-        Raises KeyError for a name that is neither a capability nor a consent.
+        Raises HarnessError for a name that is neither a capability nor a consent.
         """
+        unknown = sorted(self.declared - capabilities.keys() - CONSENTS.keys())
+        if unknown:
+            raise HarnessError(f"no capability or consent is called {', '.join(unknown)}")
         absent = [
             capabilities[name]
             for name in sorted(self.required)
-            if (name in capabilities or name not in CONSENTS) and not capabilities[name].present
+            if name in capabilities and not capabilities[name].present
         ]
         if absent:
             return Unsupported("; ".join(dict.fromkeys(capability.detail for capability in absent)))

@@ -7,6 +7,7 @@ from typing import Any
 
 from xencbt.harness.capabilities import Capability
 from xencbt.harness.consents import CONSENTS, role_of
+from xencbt.harness.errors import HarnessError
 from xencbt.harness.gathering import FEWEST_EXAMPLES
 from xencbt.harness.needs import Needs
 from xencbt.harness.roles import LEAST_ROLE
@@ -145,21 +146,21 @@ def make_plan(
 ) -> Plan:
     """Plan a run of `tests`; where there is a budget, `examples` are scaled down to it, but never below what decides.
 
-    Raises KeyError where a test needs what is neither a capability nor a consent.
+    Raises HarnessError where a test needs what is neither a capability nor a consent.
     """
-    entries = tuple(
-        Entry(
-            test,
-            costs.get(test.id, Cost()),
-            test.needs.lacking(capabilities, consents),
-            (test.needs.declared & CONSENTS.keys()) - set(consents),
-        )
-        for test in tests
-    )
+    entries = tuple(_entry(test, costs.get(test.id, Cost()), capabilities, consents) for test in tests)
     plan = Plan(entries, frozenset(consents), latency_s, examples, budget_s)
     if budget_s is None:
         return plan
     return Plan(entries, frozenset(consents), latency_s, _affordable(plan, budget_s), budget_s)
+
+
+def _entry(test: PlannedTest, cost: Cost, capabilities: Mapping[str, Capability], consents: Collection[str]) -> Entry:
+    try:
+        lacking = test.needs.lacking(capabilities, consents)
+    except HarnessError as error:
+        raise HarnessError(f"{test.id}: {error}") from error
+    return Entry(test, cost, lacking, (test.needs.declared & CONSENTS.keys()) - set(consents))
 
 
 def _affordable(plan: Plan, budget_s: float) -> int:

@@ -20,7 +20,7 @@ from xencbt.fixtures.lab import Lab
 from xencbt.harness.capabilities import Capability
 from xencbt.harness.catalogue import CATALOGUE
 from xencbt.harness.disturbing import Faults
-from xencbt.harness.errors import HarnessError, UsageError, XencbtError
+from xencbt.harness.errors import UsageError, XencbtError
 from xencbt.harness.findings import lacking
 from xencbt.harness.judge import Judge, suite_identity
 from xencbt.harness.needs import Needs
@@ -154,8 +154,9 @@ def pytest_runtestloop(session: pytest.Session) -> bool | None:
     if front is not None and front.planning:
         return True
     judge = session.config.stash.get(JUDGE, None)
-    if judge is not None and (not judge.is_open or judge.plan is None):
-        raise session.Failed("nothing could be judged: the target was never reached")
+    if judge is not None and judge.plan is None:
+        why = "its tests cannot be planned" if judge.is_open else "the target was never reached"
+        raise session.Failed(f"nothing could be judged: {why}")
     return None
 
 
@@ -246,10 +247,7 @@ def lab(request: pytest.FixtureRequest) -> Iterator[Lab]:
         pytest.fail("the `lab` fixture is for test functions that carry the mark of @decides(…)", pytrace=False)
     needed, held = _needs(request.node), _is_held_to_its_needs(request.node)
     with trial.stage(needed.declared if held else None) as stage:
-        try:
-            missing = needed.lacking(stage.capabilities, stage.bench.consents)
-        except KeyError as error:
-            raise HarnessError(f"no capability or consent is called {error}") from error
+        missing = needed.lacking(stage.capabilities, stage.bench.consents)
         if missing is not None:
             raise missing
         if stage.bench.budget.spent:
@@ -328,7 +326,7 @@ class Silence:
 def _stop_if_gone(item: pytest.Item, run: Run) -> None:
     """End a run whose target is gone: nothing more can be judged, and what was judged last may be its doing."""
     judge = item.config.stash[JUDGE]
-    gone = judge.bench.gone or judge.recorder.breaker.reason
+    gone = judge.recorder.breaker.reason or judge.bench.gone
     if gone is not None and not item.session.shouldfail:
         run.problem(gone)
         item.session.shouldfail = f"nothing more can be judged: {gone}"
@@ -342,7 +340,7 @@ def _where(report: pytest.CollectReport) -> str:
 def _planned(judge: Judge, items: list[pytest.Item], planning: Front | None) -> tuple[Plan, tuple[Capability, ...]]:
     """Open the target and plan; where planning is all, the journal that will stay empty is kept nowhere."""
     with TemporaryDirectory() if planning is not None else nullcontext() as folder:
-        judge.open(journal_dir=Path(folder) if folder else None)
+        judge.open(planning=Path(folder) if folder else None)
         absent = judge.require(judge.settings.required)
         tests = [PlannedTest(_id(item), _decided_by(item), _needs(item)) for item in items]
         return judge.make_plan(tests), absent

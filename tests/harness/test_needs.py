@@ -4,6 +4,7 @@ import pytest
 
 from xencbt.harness.capabilities import Capability
 from xencbt.harness.consents import CONSENTS
+from xencbt.harness.errors import HarnessError
 from xencbt.harness.needs import OF_EVERY_TEST, Needs, needs, usable
 from xencbt.harness.verdicts import NotRun, Unsupported
 
@@ -57,7 +58,7 @@ def test_what_is_optional_is_never_lacking() -> None:
 
 
 def test_a_name_nobody_knows_is_an_error() -> None:
-    with pytest.raises(KeyError, match="guest-wriet"):
+    with pytest.raises(HarnessError, match="guest-wriet"):
         read(needs("guest-wriet")).lacking(capabilities(), ())
 
 

@@ -3,7 +3,7 @@
 import hypothesis
 from hypothesis import strategies as st
 
-from xencbt.harness.searching import prepare, profile
+from xencbt.harness.searching import EXAMPLES, prepare, profile
 from xencbt.harness.spending import LOST_IN_A_ROW, Breaker, Budget
 
 
@@ -62,9 +62,9 @@ def test_a_property_stops_drawing_when_the_budget_is_spent() -> None:
     assert len(seen) == 4
     prepare(search, 1, "t", profile("quick", shrink=False, examples=7), Budget(None, clock))
     search()
-    assert len(seen) == 4 + 20  # settings once applied stay; the earlier budget does not
+    assert len(seen) == 4 + EXAMPLES["quick"]  # settings once applied stay; the earlier budget does not
 
 
 def test_examples_are_what_the_plan_says() -> None:
-    assert profile("quick", shrink=True).max_examples == 20
+    assert profile("quick", shrink=True).max_examples == EXAMPLES["quick"]
     assert profile("nightly", shrink=False, examples=7).max_examples == 7

@@ -52,4 +52,4 @@ def test_a_name_nobody_knows_is_an_error(tmp_path: Path) -> None:
     (tmp_path / "test_own.py").write_text(OWN.format(declared="'raw-imprt'", body="pass"))
     ran = xencbt(tmp_path, "run", "--", "test_own.py")
     assert ran.exit == 4
-    assert "raw-imprt" in ran.tests["test_own"]["reason"]
+    assert "test_own: no capability or consent is called raw-imprt" in ran.document["problems"][0]["reason"]

@@ -126,6 +126,6 @@ def test_bad_input_is_refused_with_its_reason(
 
 
 def test_a_target_that_cannot_be_reached_is_4(emulator: Target, tmp_path: Path) -> None:
-    ran = xencbt(tmp_path, "plan", *as_host(emulator), extra={"XENCBT_PASSWORD": "wrong"})
+    ran = xencbt(tmp_path, "plan", *as_host(emulator), extra={"XENCBT_PASSWORD": "not-the-password"})
     assert ran.exit == 4
     assert "wrong user name or password" in ran.stderr
