@@ -10,6 +10,7 @@ from xencbt.harness.capabilities import (
     CBT_CALLS,
     NBD_CALLS,
     SR_KINDS,
+    YOUNGER,
     Capabilities,
     Product,
     Repository,
@@ -26,7 +27,7 @@ from xencbt.harness.xe_words import XeResult
 POOL = {"uuid": "pool", "master": "host", "restrictions": {"restrict_cbt": "false"}}
 MODERN: dict[object, Outcome] = {
     "system.listMethods": Ok(
-        [*CBT_CALLS, *NBD_CALLS, "VDI.create", *chain.from_iterable(CALLS_OF_A_CONSENT.values())]
+        [*CBT_CALLS, *NBD_CALLS, "VDI.create", *chain.from_iterable(CALLS_OF_A_CONSENT[name] for name in YOUNGER)]
     ),
     "network.get_all_records": Ok({"ref": {"purpose": ["nbd"]}}),
     "pool.get_all_records": Ok({"ref": POOL}),
