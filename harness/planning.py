@@ -1,7 +1,7 @@
 """What a run would do to a target, worked out from what was read of it and what its tests declare; pure."""
 
 from collections import Counter
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -13,15 +13,12 @@ from xencbt.harness.needs import Needs
 from xencbt.harness.roles import LEAST_ROLE
 from xencbt.harness.verdicts import Undecided, Verdict
 
-UNKNOWN_CALLS = 50
-"""Calls that a test is taken to make of which nobody has measured any."""
-
 
 @dataclass(frozen=True, slots=True)
 class Cost:
     """What one test took when it was measured: calls, examples, objects by class, bytes of its largest disk."""
 
-    calls: int = UNKNOWN_CALLS
+    calls: int
     examples: int = 0
     created: Mapping[str, int] = field(default_factory=dict)
     largest_disk: int = 0
@@ -37,19 +34,24 @@ class Cost:
 
 @dataclass(frozen=True, slots=True)
 class PlannedTest:
-    """A selected test: its id, what it decides, what it needs."""
+    """A selected test: its id, what it decides, what it needs, and whether it draws examples."""
 
     id: str
     requirements: tuple[str, ...]
     needs: Needs
+    property_based: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """What will become of a selected test: None as `left_out` where it runs, else why not."""
+    """What will become of a selected test: None as `left_out` where it runs, else why not.
+
+    `measured` is False where the cost is that of a typical test, for want of a better one.
+    """
 
     test: PlannedTest
     cost: Cost
+    measured: bool
     left_out: Undecided | None
     withheld: frozenset[str]
     """Consents that would widen what it draws, or let it run."""
@@ -79,6 +81,11 @@ class Plan:
     def duration_s(self) -> float:
         """About how long the calls take; storage work on a real host comes on top."""
         return self.calls * self.latency_s
+
+    @property
+    def unmeasured(self) -> tuple[str, ...]:
+        """The running tests that nobody has measured: calls, time and objects are guessed for them."""
+        return tuple(entry.test.id for entry in self.running if not entry.measured)
 
     def made(self) -> dict[str, int]:
         """About how many objects are made in all, by class."""
@@ -129,6 +136,7 @@ class Plan:
             "latency_s": round(self.latency_s, 6),
             "examples": self.examples,
             "calls": self.calls,
+            "unmeasured": list(self.unmeasured),
             "duration_s": round(self.duration_s, 3),
             "budget_s": self.budget_s,
         }
@@ -148,19 +156,32 @@ def make_plan(
 
     Raises HarnessError where a test needs what is neither a capability nor a consent.
     """
-    entries = tuple(_entry(test, costs.get(test.id, Cost()), capabilities, consents) for test in tests)
+    entries = tuple(_entry(test, costs, capabilities, consents) for test in tests)
     plan = Plan(entries, frozenset(consents), latency_s, examples, budget_s)
     if budget_s is None:
         return plan
     return Plan(entries, frozenset(consents), latency_s, _affordable(plan, budget_s), budget_s)
 
 
-def _entry(test: PlannedTest, cost: Cost, capabilities: Mapping[str, Capability], consents: Collection[str]) -> Entry:
+def _entry(
+    test: PlannedTest,
+    costs: Mapping[str, Cost],
+    capabilities: Mapping[str, Capability],
+    consents: Collection[str],
+) -> Entry:
     try:
         lacking = test.needs.lacking(capabilities, consents)
     except HarnessError as error:
         raise HarnessError(f"{test.id}: {error}") from error
-    return Entry(test, cost, lacking, (test.needs.declared & CONSENTS.keys()) - set(consents))
+    cost = costs.get(test.id) or typical(costs.values(), property_based=test.property_based)
+    withheld = (test.needs.declared & CONSENTS.keys()) - set(consents)
+    return Entry(test, cost, test.id in costs, lacking, withheld)
+
+
+def typical(costs: Iterable[Cost], *, property_based: bool) -> Cost:
+    """Return the cost in the middle of those of the same kind: what a test is taken for that nobody has measured."""
+    alike = sorted((cost for cost in costs if bool(cost.examples) is property_based), key=lambda cost: cost.calls)
+    return alike[len(alike) // 2] if alike else Cost(0)
 
 
 def _affordable(plan: Plan, budget_s: float) -> int:

@@ -17,6 +17,7 @@ import pytest
 
 from xencbt.fixtures.disks import Disk
 from xencbt.fixtures.lab import Lab
+from xencbt.harness import searching
 from xencbt.harness.capabilities import Capability
 from xencbt.harness.catalogue import CATALOGUE
 from xencbt.harness.disturbing import Faults
@@ -342,7 +343,7 @@ def _planned(judge: Judge, items: list[pytest.Item], planning: Front | None) -> 
     with TemporaryDirectory() if planning is not None else nullcontext() as folder:
         judge.open(planning=Path(folder) if folder else None)
         absent = judge.require(judge.settings.required)
-        tests = [PlannedTest(_id(item), _decided_by(item), _needs(item)) for item in items]
+        tests = [_to_plan(item) for item in items]
         return judge.make_plan(tests), absent
 
 
@@ -429,6 +430,11 @@ def _decided_by(item: pytest.Item) -> tuple[str, ...]:
 def _id(item: pytest.Item) -> str:
     """Return the item's id, with the classes it stands in."""
     return id_of(_module(item), item.nodeid.partition("::")[2])
+
+
+def _to_plan(item: pytest.Item) -> PlannedTest:
+    draws = isinstance(item, pytest.Function) and searching.is_property(item.obj)
+    return PlannedTest(_id(item), _decided_by(item), _needs(item), property_based=draws)
 
 
 def _needs(item: pytest.Item) -> Needs:

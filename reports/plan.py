@@ -45,8 +45,11 @@ def _role(plan: Mapping[str, Any]) -> str:
 def _estimate(plan: Mapping[str, Any]) -> str:
     calls = f"about {plan['calls']} calls, {plan['examples']} examples a property"
     spent = f"at least {duration(plan['duration_s'])} at {1000 * plan['latency_s']:.1f} ms a read"
+    guessed = len(plan["unmeasured"])
+    if guessed:
+        calls += f" ({guessed} tests nobody has measured yet: guessed)"
     limit = "" if plan["budget_s"] is None else f", within a budget of {duration(plan['budget_s'])}"
-    return f"         {calls}, {spent}{limit}"
+    return hanging("         ", f"{calls}, {spent}{limit}")
 
 
 def _steps(plan: Mapping[str, Any]) -> list[str]:

@@ -6,21 +6,21 @@ from xencbt.harness.asked import budget_s, consents_named, names_in, repositorie
 from xencbt.harness.capabilities import Capability
 from xencbt.harness.errors import UsageError
 from xencbt.harness.needs import OF_EVERY_TEST, Needs
-from xencbt.harness.planning import UNKNOWN_CALLS, Cost, Plan, PlannedTest, make_plan
+from xencbt.harness.planning import Cost, Plan, PlannedTest, make_plan, typical
 from xencbt.suites.costs import costs
 from xencbt.suites.index import deciding_tests
 
 PLAIN = PlannedTest("plain", ("ENABLE-02",), Needs(OF_EVERY_TEST))
 DRAWN = PlannedTest("drawn", ("ENABLE-04",), Needs(OF_EVERY_TEST))
 COSTS = {"plain": Cost(calls=10, created={"VDI": 3}), "drawn": Cost(calls=2000, examples=20, created={"VDI": 40})}
+ALL = {name: Capability(name, present=True, detail="") for name in OF_EVERY_TEST}
 SR, OTHER, VDI = (f"{number}" * 8 + "-0000-0000-0000-000000000000" for number in (1, 2, 3))
 
 
 def plan(budget: float | None = None, examples: int = 20, latency_s: float = 0.1) -> Plan:
-    capabilities = {name: Capability(name, present=True, detail="") for name in OF_EVERY_TEST}
     return make_plan(
         (PLAIN, DRAWN),
-        capabilities=capabilities,
+        capabilities=ALL,
         consents=(),
         costs=COSTS,
         latency_s=latency_s,
@@ -45,15 +45,25 @@ def test_never_below_what_decides_anything() -> None:
     assert plan(budget=1).examples == 5
 
 
-def test_a_test_nobody_measured_is_guessed() -> None:
-    assert Cost().of(Cost().calls, 20) == UNKNOWN_CALLS
+def test_a_test_nobody_measured_is_taken_for_a_typical_one_of_its_kind_and_named() -> None:
+    measured = {f"m{calls}": Cost(calls=calls) for calls in (1, 30, 900)}
+    drawn = {f"d{calls}": Cost(calls=calls, examples=20) for calls in (200, 2000, 2001)}
+    assert typical((measured | drawn).values(), property_based=False).calls == 30
+    assert typical((measured | drawn).values(), property_based=True).calls == 2000
+    assert typical((), property_based=True).calls == 0
+    new = PlannedTest("new", ("ENABLE-02",), PLAIN.needs)
+    with_new = make_plan(
+        (new, DRAWN, PLAIN), capabilities=ALL, consents=(), costs=COSTS | drawn | measured, latency_s=0.1, examples=20
+    )
+    assert with_new.unmeasured == ("new",)
+    assert with_new.as_json()["unmeasured"] == ["new"]
 
 
-def test_most_tests_of_the_suites_are_measured() -> None:
+def test_what_was_measured_is_still_there() -> None:
+    """New tests may come without costs, and a plan says so; costs of tests that are gone would be counted by nobody."""
     known = {test.partition("[")[0] for test in costs()}
     every = {test for tests in deciding_tests().values() for test in tests}
     assert known <= every, "measured tests that are gone: run benchmarks/costs.py"
-    assert len(every - known) <= len(every) // 5, "many tests are not measured: run benchmarks/costs.py"
 
 
 def test_lists_may_have_commas() -> None:

@@ -3,6 +3,8 @@
 import os
 from pathlib import Path
 
+import pytest
+
 from tests.run.command import xencbt
 from tests.run.test_plan import as_host
 from xencbt.fixtures.targets import start_emulator
@@ -19,6 +21,7 @@ def test_what_the_budget_did_not_reach_is_not_passed_over_in_silence(tmp_path: P
     assert "5 examples a property" in ran.stdout
 
 
+@pytest.mark.heavy
 def test_a_dead_host_ends_the_run_with_what_is_known(tmp_path: Path) -> None:
     (tmp_path / "test_own.py").write_text(
         "import os, signal\n"

@@ -68,6 +68,7 @@ def test_a_test_cannot_help_itself_to_consent(emulator: Target, tmp_path: Path) 
     assert counted(emulator).get("VM.start", 0) == before
 
 
+@pytest.mark.heavy
 @pytest.mark.parametrize(("name", "code"), [("guest-write", 1), ("raw-import", 0)])
 def test_a_required_capability_that_is_absent_is_a_failure(
     emulator: Target, tmp_path: Path, name: str, code: int
@@ -80,6 +81,7 @@ def test_a_required_capability_that_is_absent_is_a_failure(
     assert ran.document["complete"] is True
 
 
+@pytest.mark.heavy
 def test_the_least_role_suffices(emulator: Target, tmp_path: Path) -> None:
     words = ("--suite", "status", "--suite", "disable", "--allow", "vm-power,faults,special-vdi-types")
     ran = judged(tmp_path, emulator, *words, user="vm-admin")
@@ -87,6 +89,7 @@ def test_the_least_role_suffices(emulator: Target, tmp_path: Path) -> None:
     assert not {"fail", "error", "blocked"} & {test["verdict"] for test in ran.document["tests"]}
 
 
+@pytest.mark.heavy
 @pytest.mark.parametrize("role", ["vm-operator", "read-only"])
 def test_a_role_below_it_is_refused_before_anything_is_made(emulator: Target, tmp_path: Path, role: str) -> None:
     before = counted(emulator)
@@ -138,6 +141,7 @@ def test_its_status_is_restored(emulator: Target, tmp_path: Path, enabled: bool)
     owner.close()
 
 
+@pytest.mark.heavy
 def test_a_no_pbd_sr_is_unplugged_with_consent_only_and_plugged_again(emulator: Target, tmp_path: Path) -> None:
     named = ("--requirement", "ENABLE-07", "--sr-kind", f"no-pbd={emulator.srs['second']}")
     test = "test_enabling_needs_an_sr_with_a_pbd"

@@ -58,6 +58,7 @@ def test_a_host_is_disturbed_by_nothing_that_was_not_allowed(emulator: Target, t
     assert not any("consent" in reason for reason in plan["unsupported"])
 
 
+@pytest.mark.heavy
 def test_consent_moves_tests_from_not_run_to_run(emulator: Target, tmp_path: Path) -> None:
     allowed = json.loads(planned(tmp_path, emulator, *SUITES, "--allow", "faults,sr-unplug", "--json").stdout)
     running = {test["id"] for test in allowed["run"]}
@@ -67,6 +68,7 @@ def test_consent_moves_tests_from_not_run_to_run(emulator: Target, tmp_path: Pat
     assert not allowed["disturbing"]["vm-power"]["allowed"]
 
 
+@pytest.mark.heavy
 def test_it_tells_objects_sizes_roles_calls_and_time(emulator: Target, tmp_path: Path) -> None:
     plan = json.loads(planned(tmp_path, emulator, *SUITES, "--json").stdout)
     assert plan["created"]["VDI"] >= plan["at_once"]["VDI"] > 1
@@ -101,6 +103,7 @@ def test_an_emulated_host_of_our_own_consents_to_everything(tmp_path: Path) -> N
     assert not (tmp_path / "xencbt-out").exists()
 
 
+@pytest.mark.heavy
 @pytest.mark.parametrize(
     ("words", "code", "said"),
     [
