@@ -29,6 +29,12 @@ CALLS_OF_A_CONSENT: Mapping[str, tuple[str, ...]] = MappingProxyType(
 )
 """What a consent makes the run call besides."""
 
+PLAIN_TYPES = frozenset({"user", "system", "ephemeral", "suspend", "crashdump", "pvs_cache"})
+"""VDI types that may be created anywhere; the rest takes the consent `special-vdi-types`."""
+
+NEVER_CREATED: Mapping[str, str] = MappingProxyType({"rrd": "it cannot be destroyed, and the host adopts it"})
+"""VDI types that no consent allows, and why."""
+
 _HIGHER = {
     "sr-unplug": "pool-operator",
     "toolstack-restart": "pool-operator",

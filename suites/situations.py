@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 import pytest
 from hypothesis import strategies as st
 
-from xencbt.fixtures.fences import NEVER_CREATED, PLAIN_TYPES
 from xencbt.harness.capabilities import MAIN, SR_KINDS
+from xencbt.harness.consents import NEVER_CREATED, PLAIN_TYPES
 from xencbt.harness.model import OnBoot, VdiType
 from xencbt.harness.needs import needs
 from xencbt.harness.verdicts import Unsupported
