@@ -146,9 +146,8 @@ def _plan(chosen: argparse.Namespace, for_pytest: list[str]) -> int:
     if front.plan is None:
         print(f"xencbt: {front.trouble or 'no test was selected'}", file=sys.stderr)
         return Exit.ERROR if front.trouble or code != pytest.ExitCode.NO_TESTS_COLLECTED else Exit.UNDECIDED
-    plan = front.plan.as_json()
-    print(json.dumps(plan, indent=2, ensure_ascii=False) if chosen.json else full(plan))
-    return Exit.OK if plan["run"] else Exit.UNDECIDED
+    print(json.dumps(front.plan, indent=2, ensure_ascii=False) if chosen.json else full(front.plan))
+    return Exit.OK if front.plan["run"] else Exit.UNDECIDED
 
 
 def _pytest(front: Front, arguments: list[str], for_pytest: list[str]) -> int | pytest.ExitCode:

@@ -131,7 +131,7 @@ def pytest_collection_finish(session: pytest.Session) -> None:
         run.problem(judge.secrets.mask(told))
         return
     if planning is not None:
-        planning.plan = plan
+        planning.plan = plan.as_json() | {"target": judge.describe()}
         return
     try:
         _begin(config, items, absent)

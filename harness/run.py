@@ -8,7 +8,6 @@ from typing import Any
 
 from xencbt.harness.events import SCHEMA
 from xencbt.harness.findings import Finding
-from xencbt.harness.planning import Plan
 from xencbt.harness.settings import Settings
 from xencbt.harness.sinks import Shipped, Written
 from xencbt.harness.verdicts import Exit, chapter_of
@@ -19,14 +18,15 @@ class Front:
     """What `xencbt run` learns from the plugin; its presence makes pytest's exit codes ours.
 
     `command` is the command line as given; `usage` the reason for a usage error; `exit` is set once the run is decided.
-    With `planning` nothing is run: `plan` tells what would be, or `trouble` why the target could not be looked at.
+    With `planning` nothing is run: `plan` tells what would be (JSON data), or `trouble` why the target could not be looked
+    at.
     """
 
     command: str
     exit: Exit | None = None
     usage: str | None = None
     planning: bool = False
-    plan: Plan | None = None
+    plan: dict[str, Any] | None = None
     trouble: str | None = None
 
 

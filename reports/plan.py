@@ -1,10 +1,14 @@
 """A plan in words: what a run would do to a target, what it would leave out and why."""
 
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any, cast
 
 from xencbt.reports.layout import hanging
+from xencbt.reports.tables import capability_table
 from xencbt.reports.words import duration
+
+if TYPE_CHECKING:
+    from xencbt.reports.run_json import TargetRow
 
 MIB = 2**20
 
@@ -15,8 +19,10 @@ def short(plan: Mapping[str, Any]) -> str:
 
 
 def full(plan: Mapping[str, Any]) -> str:
-    """Return the whole plan: the short one, and each reason with its tests."""
-    lines = [_counts(plan), *_objects(plan), _role(plan), _estimate(plan), *_steps(plan)]
+    """Return the whole plan: the target (`plan["target"]`), the short one, and each reason with its tests."""
+    target = cast("TargetRow", plan["target"])
+    lines = [capability_table(target), *([hanging("warning", target["warning"])] if target["warning"] else []), ""]
+    lines += [_counts(plan), *_objects(plan), _role(plan), _estimate(plan), *_steps(plan)]
     for key, word in (("unsupported", "unsupported"), ("not_run", "not run")):
         for reason, tests in plan[key].items():
             lines += ["", hanging(f"{word:<12}", reason), *(f"  {_name(test)}" for test in tests)]

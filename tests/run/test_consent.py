@@ -1,5 +1,6 @@
 """Fences crossed on purpose: an emulated host without its control token is a host like any other."""
 
+import json
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -8,9 +9,11 @@ import pytest
 from tests.run.command import Ran, xencbt
 from tests.run.test_plan import as_host, counted
 from xencbt.fixtures.bench import Bench
+from xencbt.fixtures.fences import Limits
 from xencbt.fixtures.lab import Lab
 from xencbt.fixtures.targets import Target, dial, start_emulator
 from xencbt.harness.errors import HarnessError, UsageError
+from xencbt.harness.outcome import Outcome
 from xencbt.harness.verdicts import NotRun
 
 DISTURBING = ("PBD.unplug", "VM.start", "host.restart_agent", "network.add_purpose", "VDI.pool_migrate")
@@ -27,9 +30,12 @@ def judged(folder: Path, target: Target, *words: str, user: str | None = None) -
     return xencbt(folder, "run", "--seed", "5", *as_host(target, user=user), *words, extra=extra)
 
 
-def bench_at(target: Target, folder: Path, **named: object) -> Bench:
+def bench_at(
+    target: Target, folder: Path, *, sr: str | None = None, limits: Limits | None = None, **named: object
+) -> Bench:
     plain = dial(target.url, target.user, target.password, **named)  # type: ignore[arg-type]  # any of its options
-    return Bench.open(plain, seed=1, run_id="r", environment={}, journal_dir=folder, sr=target.srs["lvm"])
+    main = sr or target.srs["lvm"]
+    return Bench.open(plain, seed=1, run_id="r", environment={}, journal_dir=folder, sr=main, limits=limits)
 
 
 def furnished(target: Target, kind: str, folder: Path) -> str:
@@ -182,3 +188,37 @@ def test_only_a_clone_of_the_named_vm_is_used(emulator: Target, tmp_path: Path) 
     summary = bench.close()
     assert summary.created == summary.removed > 0
     assert summary.left == ()
+
+
+def test_a_vm_on_an_sr_that_was_not_named_is_not_cloned(emulator: Target, tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="on an SR that was not named"):
+        bench_at(emulator, tmp_path / "j", base_vm=emulator.vm, sr=emulator.srs["second"])
+
+
+def test_a_vm_whose_disk_is_larger_than_the_limit_is_not_cloned(emulator: Target, tmp_path: Path) -> None:
+    bench = bench_at(emulator, tmp_path / "j", base_vm=emulator.vm, limits=Limits(size=4096))
+    with Lab(bench, "cloning") as lab, pytest.raises(NotRun, match="larger than --max-size 4096"):
+        lab.create_vm()
+    assert bench.close().created == 0
+
+
+def test_what_a_clone_brings_along_is_journalled_before_it_is_there(emulator: Target, tmp_path: Path) -> None:
+    """Were the run to die right after VM.clone, no token leads to the disks of the clone: cleaning has to name them."""
+    bench = bench_at(emulator, tmp_path / "j", base_vm=emulator.vm)
+    lines: list[str] = []
+    call = bench.session.call
+
+    def watched(method: str, *params: object, **named: float) -> Outcome:
+        if method == "VM.clone":
+            lines.extend(bench.journal.path.read_text().splitlines())
+        return call(method, *params, **named)
+
+    setattr(bench.session, "call", watched)  # noqa: B010  only this session
+    with Lab(bench, "cloning") as lab:
+        lab.create_vm()
+    intended = [json.loads(line) for line in lines]
+    assert [(entry["cls"], entry["how"]) for entry in intended if entry["entry"] == "intended"] == [
+        ("VM", "clone"),
+        ("VDI", "clone"),
+    ]
+    assert bench.close().left == ()
