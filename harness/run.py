@@ -18,8 +18,7 @@ class Front:
     """What `xencbt run` learns from the plugin; its presence makes pytest's exit codes ours.
 
     `command` is the command line as given; `usage` the reason for a usage error; `exit` is set once the run is decided.
-    With `planning` nothing is run: `plan` tells what would be (JSON data), or `trouble` why the target could not be looked
-    at.
+    With `planning` nothing is run: `plan` tells as JSON data what would be, or `trouble` why the target was not seen.
     """
 
     command: str

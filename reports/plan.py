@@ -20,8 +20,12 @@ def short(plan: Mapping[str, Any]) -> str:
 
 def full(plan: Mapping[str, Any]) -> str:
     """Return the whole plan: the target (`plan["target"]`), the short one, and each reason with its tests."""
-    target = cast("TargetRow", plan["target"])
-    lines = [capability_table(target), *([hanging("warning", target["warning"])] if target["warning"] else []), ""]
+    warning = plan["target"]["warning"]
+    lines = [
+        capability_table(cast("TargetRow", plan["target"])),
+        *([hanging("warning", warning)] if warning else []),
+        "",
+    ]
     lines += [_counts(plan), *_objects(plan), _role(plan), _estimate(plan), *_steps(plan)]
     for key, word in (("unsupported", "unsupported"), ("not_run", "not run")):
         for reason, tests in plan[key].items():
