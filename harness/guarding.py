@@ -3,7 +3,7 @@
 Fixtures keep within it by themselves; it is there for the test, ours or somebody else's, that does not.
 """
 
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from xencbt.harness.consents import CALLS_OF_A_CONSENT, NEVER_CREATED, PLAIN_TYPES
@@ -18,11 +18,21 @@ SWITCHING = frozenset({"VDI.enable_cbt", "VDI.disable_cbt"})
 """What may be called for a VDI that is not ours, once its status is journalled."""
 
 PLUGGING = frozenset({"PBD.unplug", "PBD.plug"})
-ELSEWHERE = {"VDI.copy": 1, "VDI.pool_migrate": 1}
-"""Calls that name another SR to put something on, and the parameter in which they do."""
+ELSEWHERE = {"VDI.copy": 1, "VDI.pool_migrate": 1, "VM.copy": 2, "VM.migrate_send": 3}
+"""Calls that name SRs to put something on, and the parameter in which they do: one, or a map from disks."""
+
+NULL = "OpaqueRef:NULL"
 
 HARMLESS = ("session.", "system.", "event.", "task.")
-TAKES_CONSENT = {call: consent for consent, calls in CALLS_OF_A_CONSENT.items() for call in calls}
+ALIKE: Mapping[str, tuple[str, ...]] = {
+    "vm-power": ("VM.start_on", "VM.resume_on", "VM.clean_shutdown", "VM.clean_reboot", "VM.hard_reboot"),
+    "migrate": ("VM.migrate_send", "VM.pool_migrate", "host.migrate_receive"),
+}
+"""What a consent is about besides the calls that a run cannot do without."""
+
+TAKES_CONSENT = {
+    call: consent for known in (CALLS_OF_A_CONSENT, ALIKE) for consent, calls in known.items() for call in calls
+}
 OF_THE_HOST = frozenset(call for call in TAKES_CONSENT if call.startswith(("host.", "network.")))
 
 
@@ -45,7 +55,7 @@ class Guard:
         """Let a call pass, or raise: NotRun where consent is missing, HarnessError where no consent would help."""
         call = method.removeprefix("Async.")
         cls, _, verb = call.partition(".")
-        if call.startswith(HARMLESS) or verb.startswith("get_") or call == "VDI.list_changed_blocks":
+        if call.startswith(HARMLESS) or verb.startswith(("get_", "assert_")) or call == "VDI.list_changed_blocks":
             return
         self._consented(TAKES_CONSENT.get(call))
         first = params[0] if params else None
@@ -57,8 +67,7 @@ class Guard:
             self._ours(read, call, str(first))
         elif call not in OF_THE_HOST and not (call == "SR.scan" and first in self.srs):
             raise HarnessError(f"{method} is nothing that a run may call on a host")
-        if call in ELSEWHERE and params[ELSEWHERE[call]] not in self.srs:
-            raise HarnessError(f"{method} to an SR that was not named: nothing is made there")
+        self._elsewhere(call, params)
 
     def _consented(self, consent: str | None) -> None:
         if consent is not None and consent not in self.consents:
@@ -78,6 +87,14 @@ class Guard:
                     raise HarnessError(f"VBD.create with a {what} that is not ours")
         elif cls != "VM":
             raise HarnessError(f"{cls}.create is nothing that a run may call on a host")
+
+    def _elsewhere(self, call: str, params: Sequence[object]) -> None:
+        """Let a call put things only on SRs that were named; NULL stands for the one where the source is."""
+        if call in ELSEWHERE and len(params) > ELSEWHERE[call]:
+            named = params[ELSEWHERE[call]]
+            for sr in named.values() if isinstance(named, Mapping) else [named]:
+                if sr not in self.srs and sr != NULL:
+                    raise HarnessError(f"{call} to an SR that was not named: nothing is made there")
 
     def _changing(self, read: Read, call: str, ref: str) -> None:
         """Let a state be changed that is not ours where it was written down first."""

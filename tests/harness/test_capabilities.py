@@ -92,7 +92,7 @@ def lacking(capabilities: Capabilities) -> set[str]:
 
 def test_a_modern_host_lacks_only_what_is_no_part_of_it(monkeypatch: pytest.MonkeyPatch) -> None:
     control = {"control", "guest-write", "licence", "sr-state", "crash", "call-counts", "roles"}
-    unconfigured = {"nbd", "sr-create", "sr-snapshot", "sr-resize"}  # no network, and an SR that allows nothing now
+    unconfigured = {"sr-create", "sr-snapshot", "sr-resize"}  # its SR allows nothing now
     assert lacking(probed(monkeypatch)) == control | unconfigured
     assert lacking(probed(monkeypatch, controlled=True)) == unconfigured
 

@@ -4,7 +4,7 @@ import pytest
 
 from xencbt.harness.consents import CALLS_OF_A_CONSENT, CONSENTS
 from xencbt.harness.errors import HarnessError
-from xencbt.harness.guarding import Guard
+from xencbt.harness.guarding import ALIKE, Guard
 from xencbt.harness.outcome import Failed, Indeterminate, Ok, Outcome
 from xencbt.harness.verdicts import NotRun
 
@@ -49,6 +49,11 @@ def check(method: str, *params: object, consents: frozenset[str] = frozenset(CON
         ("VDI.enable_cbt", ("noted-vdi",)),
         ("VBD.unplug", ("vbd-of-our-vm",)),
         ("VM.clone", ("to-clone", "name")),
+        ("VM.copy", ("our-vm", "name", "second")),
+        ("VM.copy", ("our-vm", "name", "OpaqueRef:NULL")),
+        ("VM.migrate_send", ("our-vm", {}, True, {"our-vdi": "second"})),
+        ("VM.assert_can_migrate", ("our-vm", {}, True, {"our-vdi": "anywhere"})),
+        ("host.migrate_receive", ("host", "network", {})),
         ("VM.start", ("our-vm", False, False)),
         ("PBD.unplug", ("noted-pbd",)),
         ("host.restart_agent", ("host",)),
@@ -75,6 +80,9 @@ def test_what_passes(method: str, params: tuple[object, ...]) -> None:
         ("VDI.create", ({"SR": "somebody else's", "type": "user"},)),
         ("VDI.copy", ("our-vdi", "somebody else's", "x", "y")),
         ("VDI.pool_migrate", ("our-vdi", "somebody else's", {})),
+        ("VM.copy", ("our-vm", "name", "somebody else's")),
+        ("VM.migrate_send", ("our-vm", {}, True, {"our-vdi": "somebody else's"})),
+        ("VM.migrate_send", ("their-vm", {}, True, {})),
         ("VBD.create", ({"VM": "their-vm", "VDI": "our-vdi"},)),
         ("VBD.create", ({"VM": "our-vm", "VDI": "their-vdi"},)),
         ("VBD.unplug", ("their-vbd",)),
@@ -99,9 +107,12 @@ def test_what_no_consent_allows(method: str, params: tuple[object, ...]) -> None
         check(method, *params)
 
 
-@pytest.mark.parametrize(
-    ("consent", "method"), [(consent, call) for consent, calls in CALLS_OF_A_CONSENT.items() for call in calls]
-)
+DISTURBING = [
+    (consent, call) for known in (CALLS_OF_A_CONSENT, ALIKE) for consent, calls in known.items() for call in calls
+]
+
+
+@pytest.mark.parametrize(("consent", "method"), DISTURBING)
 def test_each_disturbing_call_takes_its_own_consent(consent: str, method: str) -> None:
     cls = method.partition(".")[0]
     params = {"PBD": ("noted-pbd",), "VDI": ("our-vdi", "second")}.get(cls, ("our-vm",))
