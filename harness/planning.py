@@ -53,8 +53,6 @@ class Entry:
     cost: Cost
     measured: bool
     left_out: Undecided | None
-    withheld: frozenset[str]
-    """Consents that would widen what it draws, or let it run."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -174,8 +172,7 @@ def _entry(
     except HarnessError as error:
         raise HarnessError(f"{test.id}: {error}") from error
     cost = costs.get(test.id) or typical(costs.values(), property_based=test.property_based)
-    withheld = (test.needs.declared & CONSENTS.keys()) - set(consents)
-    return Entry(test, cost, test.id in costs, lacking, withheld)
+    return Entry(test, cost, test.id in costs, lacking)
 
 
 def typical(costs: Iterable[Cost], *, property_based: bool) -> Cost:

@@ -190,6 +190,18 @@ def test_only_a_clone_of_the_named_vm_is_used(emulator: Target, tmp_path: Path) 
     assert summary.left == ()
 
 
+@pytest.mark.heavy
+def test_clones_of_a_named_vm_serve_the_suites(emulator: Target, tmp_path: Path) -> None:
+    """They have a disk of their own besides the one under test."""
+    assert emulator.vm is not None
+    requirements = ("ENABLE-05", "LIST-07", "LIST-10", "DISABLE-03")
+    words = [word for each in requirements for word in ("--requirement", each)]
+    ran = judged(tmp_path, emulator, *words, "--vm", emulator.vm, "--allow", "vm-power")
+    assert ran.exit == 0, ran.stdout
+    assert ran.verdicts == dict.fromkeys(requirements, "pass")
+    assert ran.document["journal"]["left"] == []
+
+
 def test_a_vm_on_an_sr_that_was_not_named_is_not_cloned(emulator: Target, tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="on an SR that was not named"):
         bench_at(emulator, tmp_path / "j", base_vm=emulator.vm, sr=emulator.srs["second"])
