@@ -37,6 +37,7 @@ def greeting() -> Iterator[int]:
             thread.join(10)
 
 
+@pytest.mark.heavy
 @pytest.mark.parametrize(("scheme", "said"), [("http", "not an HTTP answer"), ("https", "does not speak TLS")])
 def test_the_port_of_another_service_is_4(tmp_path: Path, scheme: str, said: str) -> None:
     with greeting() as port:

@@ -2,6 +2,8 @@
 
 from pathlib import Path
 
+import pytest
+
 from tests.run.command import xencbt
 
 IMPORTS = "from xencbt.harness.decides import decides\nfrom xencbt.harness.needs import needs\n"
@@ -34,6 +36,7 @@ def test_asking_for_what_was_not_declared_is_an_error(tmp_path: Path) -> None:
         assert f"@needs('{name}')" in test["reason"]
 
 
+@pytest.mark.heavy
 def test_asking_for_what_was_declared_is_none(tmp_path: Path) -> None:
     body = "disk.write(block=1).read(); lab.create_disk(sr='second')"
     own = OWN.format(name="own", declared="'raw-import', 'raw-export', 'sr:second'", body=body)
@@ -43,6 +46,7 @@ def test_asking_for_what_was_declared_is_none(tmp_path: Path) -> None:
     assert ran.exit == 0
 
 
+@pytest.mark.heavy
 def test_a_name_nobody_knows_is_an_error(tmp_path: Path) -> None:
     (tmp_path / "test_own.py").write_text(IMPORTS + OWN.format(name="own", declared="'raw-imprt'", body="pass"))
     ran = xencbt(tmp_path, "run", "--", "test_own.py")

@@ -44,6 +44,7 @@ def test_it_only_reads_and_leaves_no_trace(emulator: Target, tmp_path: Path) -> 
     assert [path.name for path in tmp_path.iterdir() if path.name != ".hypothesis"] == []
 
 
+@pytest.mark.heavy
 def test_a_host_is_disturbed_by_nothing_that_was_not_allowed(emulator: Target, tmp_path: Path) -> None:
     ran = planned(tmp_path, emulator, *SUITES, "--json")
     plan = json.loads(ran.stdout)
@@ -96,6 +97,7 @@ def test_a_run_does_what_the_plan_said(emulator: Target, tmp_path: Path) -> None
     assert plan["calls"] == pytest.approx(calls, rel=0.3)
 
 
+@pytest.mark.heavy
 def test_an_emulated_host_of_our_own_consents_to_everything(tmp_path: Path) -> None:
     ran = xencbt(tmp_path, "plan", "--suite", "faults")
     assert ran.exit == 0, ran.stderr
@@ -128,6 +130,7 @@ def test_bad_input_is_refused_with_its_reason(
     assert said in ran.stderr
 
 
+@pytest.mark.heavy
 def test_a_target_that_cannot_be_reached_is_4(emulator: Target, tmp_path: Path) -> None:
     ran = xencbt(tmp_path, "plan", *as_host(emulator), extra={"XENCBT_PASSWORD": "not-the-password"})
     assert ran.exit == 4
