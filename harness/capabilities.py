@@ -4,10 +4,11 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from xencbt.harness.consents import CALLS_OF_A_CONSENT, role_of
 from xencbt.harness.errors import UsageError
 from xencbt.harness.outcome import Failed, Indeterminate, Ok
 from xencbt.harness.rawdisk import handler_answers
-from xencbt.harness.roles import lacking, least_role
+from xencbt.harness.roles import denied, lacking, least_role
 from xencbt.harness.session import Session
 from xencbt.harness.xe import Xe
 
@@ -22,6 +23,9 @@ SR_KINDS = ("lvm", "file", "unrounded", "second", "no-cbt", "read-only", "full",
 """The kinds of SR that suites ask for; an emulated host has them all, a real one what the user names."""
 
 MAIN = "main"
+YOUNGER = frozenset({"network-purpose", "migrate"})
+"""Consents about calls that not every host has: the others are as old as the API."""
+
 NOT_FOUND = 404
 XE_PROBE_DEADLINE_S = 15.0
 NO_VDI = "00000000-0000-0000-0000-000000000000"
@@ -154,9 +158,10 @@ def probe(
         *(rule(controlled) for rule in _CONTROLLED),
         *_raw_disks(session),
         _vm_power(session, product),
-        _toolstack_restart(session),
+        *(_may(session, consent) for consent in CALLS_OF_A_CONSENT if consent != "vm-power"),
         _nbd(session, product),
         _xe(session, xe),
+        *_storage(main),
     ]
     return Capabilities(tuple(probed))
 
@@ -217,6 +222,9 @@ def _by_control(name: str, what: str) -> Callable[[bool], Capability]:
     return rule
 
 
+BY_CONTROL = frozenset({"control", "guest-write", "licence", "sr-state", "crash", "call-counts", "roles"})
+"""Capabilities that only the control interface of an emulated host gives."""
+
 _CONTROLLED = (
     _by_control("control", "answers"),
     _by_control("guest-write", "writes as a guest does"),
@@ -243,8 +251,37 @@ def _raw_disks(session: Session) -> tuple[Capability, Capability]:
 
 def _vm_power(session: Session, product: Product) -> Capability:
     enabled = session.value("host.get_enabled", product.host_ref)
-    detail = "the host is enabled" if enabled else "the host is disabled, so that no VM can start"
-    return Capability("vm-power", bool(enabled), detail)
+    if not enabled:
+        return Capability("vm-power", present=False, detail="the host is disabled, so that no VM can start")
+    may = _may(session, "vm-power")
+    return Capability("vm-power", may.present, f"the host is enabled, and {may.detail}" if may.present else may.detail)
+
+
+def _may(session: Session, consent: str) -> Capability:
+    """Whether the host has the calls that a consent lets a run make, and the session's role allows them."""
+    calls = CALLS_OF_A_CONSENT[consent]
+    listed = _methods(session) if consent in YOUNGER else None
+    unknown = [call for call in calls if listed is not None and call not in listed]
+    refused = denied(session.value("session.get_record", session.ref), calls)
+    if unknown:
+        return Capability(consent, present=False, detail=f"the host does not list {', '.join(unknown)}")
+    if refused:
+        takes = f"it takes {role_of(consent)} or higher"
+        detail = f"the role of {session.user} does not allow {', '.join(refused)}: {takes}"
+        return Capability(consent, present=False, detail=detail)
+    return Capability(consent, present=True, detail=f"{session.user} may call {', '.join(calls)}")
+
+
+def _storage(main: Repository) -> tuple[Capability, ...]:
+    wanted = {"sr-create": "vdi_create", "sr-snapshot": "vdi_snapshot", "sr-resize": "vdi_resize"}
+    return tuple(
+        Capability(
+            name,
+            operation in main.allowed_operations,
+            f"SR {main.uuid} {'allows' if operation in main.allowed_operations else 'does not allow'} {operation} now",
+        )
+        for name, operation in wanted.items()
+    )
 
 
 def _nbd(session: Session, product: Product) -> Capability:
@@ -264,14 +301,6 @@ def _nbd(session: Session, product: Product) -> Capability:
 def _is_recent(product: Product) -> bool:
     major, _, minor = product.api_version.partition(".")
     return (int(major), int(minor)) >= CBT_API
-
-
-def _toolstack_restart(session: Session) -> Capability:
-    record = session.value("session.get_record", session.ref)
-    permissions = record.get("rbac_permissions", [])
-    may = bool(record.get("is_local_superuser")) or "host.restart_agent" in permissions
-    detail = f"{session.user} may restart the toolstack" if may else f"{session.user} may not restart the toolstack"
-    return Capability("toolstack-restart", may, detail)
 
 
 def _xe(session: Session, xe: Xe) -> Capability:

@@ -25,6 +25,7 @@ from xencbt.harness.run import Front
 from xencbt.harness.trust import Trust
 from xencbt.harness.verdicts import Exit
 from xencbt.proxies.standalone import serve
+from xencbt.reports.plan import full
 from xencbt.suites.index import deciding_tests
 
 IGNORE_REWRITING = "-Wignore::pytest.PytestAssertRewriteWarning"
@@ -73,18 +74,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--version", action="version", version=f"xencbt {version('xencbt')}")
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
     run = commands.add_parser("run", help="judge a target", epilog="Arguments after -- are handed to pytest.")
-    for option in OPTIONS:
-        if option.kind == "switch":
-            run.add_argument(option.flag, action="store_true", help=option.help)
-        else:
-            action = "append" if option.kind == "list" else "store"
-            run.add_argument(
-                option.flag,
-                action=action,
-                metavar=option.metavar or None,
-                choices=option.choices or None,
-                help=option.help,
-            )
+    _add_options(run)
     run.add_argument(
         "-n", dest="workers", metavar="N", help="judge with N workers, each with an emulated host of its own"
     )
@@ -109,6 +99,10 @@ def _parser() -> argparse.ArgumentParser:
         proxy.add_argument(flag, metavar=metavar, help="how the host is trusted, as in `run`")
     proxy.add_argument("--insecure", action="store_true", help="accept any certificate of the host")
     proxy.set_defaults(call=_proxy)
+    plan = commands.add_parser("plan", help="say what `run` would do, by reads only", epilog=run.epilog)
+    _add_options(plan)
+    plan.add_argument("--json", action="store_true", help="as JSON")
+    plan.set_defaults(call=_plan)
     listing = commands.add_parser("requirements", help="list the catalogue and which test decides what")
     listing.add_argument("--json", action="store_true", help="as JSON")
     listing.set_defaults(call=_requirements)
@@ -116,21 +110,24 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
+def _add_options(parser: argparse.ArgumentParser) -> None:
+    for option in OPTIONS:
+        if option.kind == "switch":
+            parser.add_argument(option.flag, action="store_true", help=option.help)
+        else:
+            parser.add_argument(
+                option.flag,
+                action="append" if option.kind == "list" else "store",
+                metavar=option.metavar or None,
+                choices=option.choices or None,
+                help=option.help,
+            )
+
+
 def _run(chosen: argparse.Namespace, for_pytest: list[str]) -> int:
     front = Front(command=shlex.join(["xencbt", *sys.argv[1:]]))
-    arguments = ["-c", os.devnull, "--rootdir", xencbt.suites.__path__[0], "-p", "no:cacheprovider"]
-    arguments += ["-qq", "--no-header", "--no-summary", "--tb=no", "--strict-markers"]
-    arguments += _plugin_arguments(chosen)
-    if chosen.workers is not None:
-        arguments += ["-n", chosen.workers]
-    if not any(_names_a_place(word) for word in for_pytest):
-        arguments += ["--pyargs", xencbt.suites.__name__]
-    signal.signal(signal.SIGTERM, _interrupt)
-    try:
-        code = pytest.main([*arguments, *for_pytest, IGNORE_REWRITING], plugins=[front])
-    except SystemExit:  # from a conftest.py or a plugin: whatever it says, nothing was judged
-        print("xencbt: something ended the run before it began", file=sys.stderr)
-        return Exit.ERROR
+    workers = [] if chosen.workers is None else ["-n", chosen.workers]
+    code = _pytest(front, [*_plugin_arguments(chosen), *workers], for_pytest)
     if front.usage is not None:
         print(f"xencbt: {front.usage}", file=sys.stderr)
         return Exit.USAGE
@@ -138,6 +135,32 @@ def _run(chosen: argparse.Namespace, for_pytest: list[str]) -> int:
         return front.exit
     # pytest stopped before the run could be decided: its own words are on the terminal
     return Exit.USAGE if code == pytest.ExitCode.USAGE_ERROR else Exit.ERROR
+
+
+def _plan(chosen: argparse.Namespace, for_pytest: list[str]) -> int:
+    front = Front(command=shlex.join(["xencbt", *sys.argv[1:]]), planning=True)
+    code = _pytest(front, _plugin_arguments(chosen), for_pytest)
+    if front.usage is not None or code == pytest.ExitCode.USAGE_ERROR:
+        print(f"xencbt: {front.usage or 'pytest does not accept these arguments'}", file=sys.stderr)
+        return Exit.USAGE
+    if front.plan is None:
+        print(f"xencbt: {front.trouble or 'no test was selected'}", file=sys.stderr)
+        return Exit.ERROR if front.trouble or code != pytest.ExitCode.NO_TESTS_COLLECTED else Exit.UNDECIDED
+    print(json.dumps(front.plan, indent=2, ensure_ascii=False) if chosen.json else full(front.plan))
+    return Exit.OK if front.plan["run"] else Exit.UNDECIDED
+
+
+def _pytest(front: Front, arguments: list[str], for_pytest: list[str]) -> int | pytest.ExitCode:
+    words = ["-c", os.devnull, "--rootdir", xencbt.suites.__path__[0], "-p", "no:cacheprovider"]
+    words += ["-qq", "--no-header", "--no-summary", "--tb=no", "--strict-markers", *arguments]
+    if not any(_names_a_place(word) for word in for_pytest):
+        words += ["--pyargs", xencbt.suites.__name__]
+    signal.signal(signal.SIGTERM, _interrupt)
+    try:
+        return pytest.main([*words, *for_pytest, IGNORE_REWRITING], plugins=[front])
+    except SystemExit:  # from a conftest.py or a plugin: whatever it says, nothing was judged
+        print("xencbt: something ended the run before it began", file=sys.stderr)
+        return pytest.ExitCode.INTERNAL_ERROR
 
 
 def _plugin_arguments(chosen: argparse.Namespace) -> list[str]:

@@ -7,6 +7,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from xencbt.harness.masking import Secrets
+from xencbt.harness.spending import Breaker
 
 KEPT_EXCHANGES = 200
 """How many of the latest exchanges of a test (or of its latest example) are kept as evidence."""
@@ -43,6 +44,7 @@ class Recorder:
     def __init__(self, secrets: Secrets) -> None:
         self.secrets = secrets
         self.calls = 0
+        self.breaker = Breaker()
         self._kept: deque[Exchange] = deque(maxlen=KEPT_EXCHANGES)
         self._aside = 0
 

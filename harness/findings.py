@@ -3,6 +3,7 @@
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
+from xencbt.harness.capabilities import Capability
 from xencbt.harness.verdicts import Verdict
 
 
@@ -24,7 +25,10 @@ class Evidence:
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """The verdict of one test. `examples` counts the examples that reached the point, `calls` the calls made."""
+    """The verdict of one test. `examples` counts the examples that reached the point, `calls` the calls made.
+
+    `created` counts what was made on the target by class, `largest_disk` is in bytes.
+    """
 
     id: str
     requirement: tuple[str, ...]
@@ -36,6 +40,8 @@ class Finding:
     duration_s: float = 0.0
     receipts: tuple[dict[str, Any], ...] = ()
     evidence: Evidence = field(default_factory=Evidence)
+    created: dict[str, int] = field(default_factory=dict)
+    largest_disk: int = 0
 
     def as_json(self) -> dict[str, Any]:
         """Return plain JSON data; tuples become lists, the verdict its word."""
@@ -70,4 +76,16 @@ class Finding:
                 rerun=evidence["rerun"],
                 traceback=evidence["traceback"],
             ),
+            created=dict(data.get("created", {})),
+            largest_disk=data.get("largest_disk", 0),
         )
+
+
+def lacking(capability: Capability) -> Finding:
+    """Return the failure that a capability is which the user required and the target lacks."""
+    return Finding(
+        f"capability::{capability.name}",
+        (),
+        Verdict.FAIL,
+        f"the capability {capability.name} is required, and absent: {capability.detail}",
+    )

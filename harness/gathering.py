@@ -39,11 +39,11 @@ class Gathering:
             self._raised = True
         return classified
 
-    def returned(self, *, calls: int, examples: int, unfired: int) -> Classified | None:
+    def returned(self, *, calls: int, examples: int, unfired: int, spent: bool = False) -> Classified | None:
         """Take that the test's body returned; None where the pass is earned, else why it is none.
 
         `calls` that the body made to the target, `examples` that reached the point, and `unfired` planned faults are
-        those of the test.
+        those of the test; `spent` says that the run's budget is.
         """
         if self._raised:  # in a subtest, which told pytest itself
             return None
@@ -53,7 +53,8 @@ class Gathering:
         elif unfired:
             reason = f"{unfired} planned fault(s) did not fire"
         elif self.property_based and examples < FEWEST_EXAMPLES:
-            reason = f"only {examples} example(s) reached the point, {FEWEST_EXAMPLES} are needed"
+            when = " before the budget was spent" if spent else ""
+            reason = f"only {examples} example(s) reached the point{when}, {FEWEST_EXAMPLES} are needed"
         if reason:
             self._decided = Classified(Verdict.NOT_EXERCISED, reason)
             return self._decided

@@ -61,6 +61,7 @@ def import_image(
     deadline_s: float = TRANSFER_DEADLINE_S,
 ) -> Outcome:
     """Write an image of `length` bytes to the disk with reference `vdi`, which no VM may have attached: Ok("")."""
+    session.fence("VDI.import", vdi)
     step = f'PUT /import_raw_vdi("{shorten(vdi)}", {form}, {length} bytes)'
 
     def transfer(sock: socket.socket, deadline: Deadline, task: str) -> Outcome:

@@ -106,6 +106,7 @@ class Journal:
         self._file = file
         self._book = book
         self._refs = {item.ref: item.token for item in book.items.values() if item.state is State.CREATED}
+        self._made = {item.ref for item in book.items.values() if item.ref}
         self.size = sum(item.size for item in still_there(book.items.values()))
         self._twice = False
 
@@ -177,6 +178,14 @@ class Journal:
         """Tell whether `ref` is a reference of something that this run created and has not removed."""
         return ref in self._refs
 
+    def made(self, ref: str) -> bool:
+        """Tell whether `ref` is a reference of something that this run ever created."""
+        return ref in self._made
+
+    def changing(self, uuid: str) -> bool:
+        """Tell whether a change of what has that uuid is written down and not undone yet."""
+        return any(change.uuid == uuid and not change.restored for change in self.changes)
+
     def intend(self, cls: str, *, how: str = "create", origin: str = "", sr: str = "", size: int = 0) -> str:
         """Write down that a `cls` will be made on or from `origin` (a uuid), before the call; return its token.
 
@@ -210,6 +219,7 @@ class Journal:
         """Write down that the thing behind `token` exists."""
         self._write({"entry": State.CREATED.value, "token": token, "ref": ref, "uuid": uuid})
         self._refs[ref] = token
+        self._made.add(ref)
 
     def refused(self, token: str) -> None:
         """Write down that the host refused to make the thing behind `token`."""

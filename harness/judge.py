@@ -4,9 +4,11 @@ import getpass
 import secrets
 import shlex
 import sys
+from collections.abc import Sequence
 from contextlib import ExitStack
 from functools import cached_property
 from importlib.metadata import version
+from pathlib import Path
 from typing import Any
 
 import hypothesis
@@ -14,15 +16,23 @@ import hypothesis
 from xencbt.fixtures.bench import Bench
 from xencbt.fixtures.fences import Limits
 from xencbt.fixtures.lab import Lab
+from xencbt.fixtures.latency import measured_latency
 from xencbt.fixtures.targets import Target, dial, start_emulator
 from xencbt.harness import searching
+from xencbt.harness.capabilities import Capability
 from xencbt.harness.catalogue import catalogue_hash
 from xencbt.harness.claim import claims_folder
 from xencbt.harness.errors import HarnessError, UsageError
 from xencbt.harness.exchange import Recorder
 from xencbt.harness.masking import Secrets
+from xencbt.harness.planning import Plan, PlannedTest, make_plan
+from xencbt.harness.selection import check_names
 from xencbt.harness.settings import Settings
+from xencbt.harness.spending import Budget
 from xencbt.proxies.interceptor import Interceptor
+from xencbt.suites.costs import costs
+
+DEFAULT_BUDGET_S = 1800.0
 
 
 def suite_identity() -> dict[str, str]:
@@ -38,11 +48,14 @@ class Judge:
         self.recorder = Recorder(Secrets())
         self._open = ExitStack()
         self._bench: Bench | None = None
+        self.plan: Plan | None = None
 
-    def open(self) -> None:
+    def open(self, *, planning: Path | None = None) -> None:
         """Start or dial the target, log in and probe.
 
-        Raises UsageError (no such SR, no password), TargetUnreachable or HarnessError.
+        Where a plan is all that is wanted, `planning` is the folder for the journal that stays empty, and the SR is not
+        claimed: a plan only reads, and may do so beside a run. Raises UsageError (no such SR, no password),
+        TargetUnreachable or HarnessError.
         """
         settings = self.settings
         try:
@@ -53,11 +66,12 @@ class Judge:
                 environment=settings.environment,
                 sr=settings.sr,
                 profile=settings.profile,
-                journal_dir=settings.journal_dir,
                 xe_command=settings.xe,
                 limits=self._limits,
+                journal_dir=planning or settings.journal_dir,
+                consents=settings.consents,
                 recorder=self.recorder,
-                claims=None if settings.emulated_here else claims_folder(settings.environment),
+                claims=None if settings.emulated_here or planning else claims_folder(settings.environment),
             )
         except BaseException:
             self._open.close()
@@ -77,7 +91,14 @@ class Judge:
             return self._open.enter_context(start_emulator(profile=profile, user=settings.user))
         password = settings.password or asked_password(settings)
         return dial(
-            settings.target, settings.user, password, trust=settings.trust, control_token=settings.control_token
+            settings.target,
+            settings.user,
+            password,
+            trust=settings.trust,
+            control_token=settings.control_token,
+            srs={named.kind: named.sr for named in settings.repositories},
+            base_vm=settings.vm,
+            disks={named.kind: named.vdi for named in settings.repositories if named.vdi},
         )
 
     @property
@@ -100,7 +121,34 @@ class Judge:
     @cached_property
     def search(self) -> hypothesis.settings:
         """How much hypothesis searches; it shrinks only where calls cost nothing but time on an emulated host."""
-        return searching.profile(self.settings.speed, shrink=self.bench.target.kind == "emulator")
+        examples = None if self.plan is None else self.plan.examples
+        return searching.profile(self.settings.speed, shrink=self.bench.target.kind == "emulator", examples=examples)
+
+    def make_plan(self, tests: Sequence[PlannedTest]) -> Plan:
+        """Plan the run of `tests` by reads only, and begin to spend its budget; raises HarnessError.
+
+        Off an emulated host the budget is DEFAULT_BUDGET_S unless another was named.
+        """
+        bench, settings = self.bench, self.settings
+        emulated = bench.target.kind == "emulator"
+        seconds = settings.budget_s or (None if emulated else DEFAULT_BUDGET_S)
+        self.plan = make_plan(
+            tests,
+            capabilities=bench.capabilities,
+            consents=bench.consents,
+            costs=costs(),
+            latency_s=measured_latency(bench),
+            examples=searching.EXAMPLES[settings.speed],
+            budget_s=seconds,
+        )
+        bench.budget = Budget(seconds)
+        return self.plan
+
+    def require(self, names: Sequence[str]) -> tuple[Capability, ...]:
+        """Return those of the named capabilities that the target lacks; raises UsageError for an unknown name."""
+        capabilities = self.bench.capabilities
+        check_names(names, tuple(capabilities), "capability")
+        return tuple(capabilities[name] for name in names if not capabilities[name].present)
 
     @cached_property
     def interceptor(self) -> Interceptor:
@@ -108,9 +156,9 @@ class Judge:
         target = self.bench.target
         return self._open.enter_context(Interceptor(target.url, target.trust))
 
-    def lab(self, test_id: str) -> Lab:
-        """Return the lab of one test."""
-        lab = Lab(self.bench, test_id)
+    def lab(self, test_id: str, declared: frozenset[str] | None = None) -> Lab:
+        """Return the lab of one test, which is held to the needs it declared, if any."""
+        lab = Lab(self.bench, test_id, declared)
         lab.keep_on_failure = self.settings.keep_on_failure
         return lab
 
@@ -145,6 +193,8 @@ class Judge:
         if not settings.emulated_here:
             words += ["--target", settings.target, "--user", settings.user, "--sr", str(settings.sr)]
             words += settings.trust.as_options()
+            words += [f"--allow={each}" for each in settings.allow] + [f"--sr-kind={each}" for each in settings.sr_kind]
+            words += ["--vm", settings.vm] if settings.vm else []
         words += ["--", "-k", test_id.partition("[")[0].rpartition("::")[2]]
         return shlex.join(words)
 

@@ -70,5 +70,10 @@ OPTIONS: tuple[Option, ...] = (
     Option("keep-on-failure", "switch", "what a failed test created stays on the target, listed in the report"),
     Option("max-size", "size", "size of the largest disk that may be created; default on a host: 1GiB", "SIZE"),
     Option("max-total", "size", "size of all disks that exist at a time; default on a host: 10GiB", "SIZE"),
+    Option("allow", "list", "consent to these disturbing steps, with commas (may be repeated)", "LIST"),
+    Option("sr-kind", "list", "an SR of a special kind, and the VDI on it to look at", "KIND=SR_UUID[/VDI_UUID]"),
+    Option("vm", "text", "UUID of a halted VM to clone; default: VMs are made from nothing", "UUID"),
+    Option("require", "list", "a capability whose absence is a failure, with commas (may be repeated)", "CAP"),
+    Option("budget", "text", "how long the run may take, for example 30m; default: 30m, none for emulators", "TIME"),
     Option("strict", "switch", "a failed level-S requirement decides the exit code as well"),
 )

@@ -7,28 +7,37 @@ xdist worker) has a `Judge`; the process that the user started writes the events
 import os
 import shlex
 import sys
-from collections.abc import Collection, Generator, Iterator
+from collections.abc import Collection, Generator, Iterator, Sequence
+from contextlib import nullcontext
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import pytest
 
 from xencbt.fixtures.disks import Disk
 from xencbt.fixtures.lab import Lab
+from xencbt.harness import searching
+from xencbt.harness.capabilities import Capability
 from xencbt.harness.catalogue import CATALOGUE
 from xencbt.harness.disturbing import Faults
 from xencbt.harness.errors import UsageError, XencbtError
+from xencbt.harness.findings import lacking
 from xencbt.harness.judge import Judge, suite_identity
+from xencbt.harness.needs import Needs
 from xencbt.harness.options import OPTIONS
+from xencbt.harness.planning import Plan, PlannedTest
 from xencbt.harness.run import Front, Run
 from xencbt.harness.selection import Candidate, Selection, check_names, id_of, suite_of
 from xencbt.harness.settings import Settings, load
 from xencbt.harness.sinks import EVENTS_FILE, Shipped, Written
 from xencbt.harness.trial import Trial
-from xencbt.harness.verdicts import Exit
+from xencbt.harness.verdicts import Exit, NotRun
 from xencbt.reports.console import summary
 from xencbt.reports.folder import DEFAULT, new_folder
 from xencbt.reports.layout import Paint, colour_wanted
 from xencbt.reports.live import Live
+from xencbt.reports.plan import short
 from xencbt.reports.write import write_all
 from xencbt.suites.index import deciding_tests, suite_names
 
@@ -57,6 +66,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 def pytest_configure(config: pytest.Config) -> None:
     """Read and check what was asked for, before anything is collected."""
     config.addinivalue_line("markers", "decides(*ids): the requirements of the catalogue that the test decides")
+    config.addinivalue_line("markers", "needs(*names, optional=()): the capabilities and consents that the test needs")
     config.addinivalue_line("markers", "any_target: the test has something to judge on a target without CBT as well")
     try:
         settings = _settings(config)
@@ -104,31 +114,51 @@ def pytest_collection_finish(session: pytest.Session) -> None:
         return
     judge = Judge(run.settings)
     config.stash[JUDGE] = judge
+    front = _front(config)
+    planning = front if front is not None and front.planning else None
     try:
-        judge.open()
+        plan, absent = _planned(judge, items, planning)
     except UsageError as error:
         raise _refused(config, error) from error
     except Exception as error:  # noqa: BLE001  whatever a strange host made of the first look at it: it was not reached
         told = (
             str(error) if isinstance(error, XencbtError) else f"looking at the target: {type(error).__name__}: {error}"
         )
+        if planning is not None:
+            planning.trouble = judge.secrets.mask(told)
+            return
         _begin(config, items)
         run.problem(judge.secrets.mask(told))
         return
+    if planning is not None:
+        planning.plan = plan.as_json() | {"target": judge.describe()}
+        return
     try:
-        _begin(config, items)
+        _begin(config, items, absent)
     except UsageError as error:
         judge.close()
         raise _refused(config, error) from error
     run.emit("target", **judge.describe())
+    if front is not None:
+        print(short(plan.as_json()), flush=True)
+    for capability in absent:
+        run.found(lacking(capability))
 
 
 @pytest.hookimpl(tryfirst=True)
-def pytest_runtestloop(session: pytest.Session) -> None:
-    """Run nothing where there is no target to judge: the problem is told, and every test is `not run`."""
+def pytest_runtestloop(session: pytest.Session) -> bool | None:
+    """Run nothing where a plan is all that is wanted, or there is no target to judge.
+
+    In that case the problem is told, and every test is `not run`.
+    """
+    front = _front(session.config)
+    if front is not None and front.planning:
+        return True
     judge = session.config.stash.get(JUDGE, None)
-    if judge is not None and not judge.is_open:
-        raise session.Failed("nothing could be judged: the target was never reached")
+    if judge is not None and judge.plan is None:
+        why = "its tests cannot be planned" if judge.is_open else "the target was never reached"
+        raise session.Failed(f"nothing could be judged: {why}")
+    return None
 
 
 @pytest.hookimpl(tryfirst=True)
@@ -195,7 +225,11 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
         return
     judge = config.stash.get(JUDGE, None)
     if judge is not None:
-        run.emit("journal", **judge.close())
+        closed = judge.close()
+        if front is None or not front.planning:
+            run.emit("journal", **closed)
+    if front is not None and front.planning:
+        return
     if session.exitstatus == pytest.ExitCode.USAGE_ERROR:
         return
     if isinstance(run.sink, Shipped):
@@ -212,10 +246,13 @@ def lab(request: pytest.FixtureRequest) -> Iterator[Lab]:
     trial = request.node.stash.get(TRIAL, None)
     if trial is None:
         pytest.fail("the `lab` fixture is for test functions that carry the mark of @decides(…)", pytrace=False)
-    with trial.stage() as stage:
-        stage.require("role")
-        if request.node.get_closest_marker("any_target") is None:
-            stage.require("cbt-calls", "cbt-licensed", "sr-cbt")
+    needed, held = _needs(request.node), _is_held_to_its_needs(request.node)
+    with trial.stage(needed.declared if held else None) as stage:
+        missing = needed.lacking(stage.capabilities, stage.bench.consents)
+        if missing is not None:
+            raise missing
+        if stage.bench.budget.spent:
+            raise NotRun("over budget: the time for this run is spent")
         yield stage
 
 
@@ -289,7 +326,8 @@ class Silence:
 
 def _stop_if_gone(item: pytest.Item, run: Run) -> None:
     """End a run whose target is gone: nothing more can be judged, and what was judged last may be its doing."""
-    gone = item.config.stash[JUDGE].bench.gone
+    judge = item.config.stash[JUDGE]
+    gone = judge.recorder.breaker.reason or judge.bench.gone
     if gone is not None and not item.session.shouldfail:
         run.problem(gone)
         item.session.shouldfail = f"nothing more can be judged: {gone}"
@@ -300,7 +338,16 @@ def _where(report: pytest.CollectReport) -> str:
     return report.nodeid or (str(report.longrepr[0]) if isinstance(report.longrepr, tuple) else "a module")
 
 
-def _begin(config: pytest.Config, items: list[pytest.Item]) -> None:
+def _planned(judge: Judge, items: list[pytest.Item], planning: Front | None) -> tuple[Plan, tuple[Capability, ...]]:
+    """Open the target and plan; where planning is all, the journal that will stay empty is kept nowhere."""
+    with TemporaryDirectory() if planning is not None else nullcontext() as folder:
+        judge.open(planning=Path(folder) if folder else None)
+        absent = judge.require(judge.settings.required)
+        tests = [_to_plan(item) for item in items]
+        return judge.make_plan(tests), absent
+
+
+def _begin(config: pytest.Config, items: list[pytest.Item], absent: Sequence[Capability] = ()) -> None:
     run, front = config.stash[RUN], _front(config)
     planned = {_id(item): _decided_by(item) for item in items}
     everything = {test for tests in deciding_tests().values() for test in tests}
@@ -311,7 +358,9 @@ def _begin(config: pytest.Config, items: list[pytest.Item]) -> None:
         filtered=not everything <= {test.partition("[")[0] for test in planned},
     )
     decided = {requirement for requirements in planned.values() for requirement in requirements}
-    run.select(run.settings.requirements or decided | _silent_suites(run.settings, planned), planned)
+    silent = _silent_suites(run.settings, planned)
+    planned |= {lacking(capability).id: () for capability in absent}
+    run.select(run.settings.requirements or decided | silent, planned)
 
 
 def _silent_suites(settings: Settings, planned: Collection[str]) -> set[str]:
@@ -381,6 +430,20 @@ def _decided_by(item: pytest.Item) -> tuple[str, ...]:
 def _id(item: pytest.Item) -> str:
     """Return the item's id, with the classes it stands in."""
     return id_of(_module(item), item.nodeid.partition("::")[2])
+
+
+def _to_plan(item: pytest.Item) -> PlannedTest:
+    draws = isinstance(item, pytest.Function) and searching.is_property(item.obj)
+    return PlannedTest(_id(item), _decided_by(item), _needs(item), property_based=draws)
+
+
+def _needs(item: pytest.Item) -> Needs:
+    return Needs.of(item.iter_markers())
+
+
+def _is_held_to_its_needs(item: pytest.Item) -> bool:
+    """Tell whether the test says what it needs: then it is held to its word."""
+    return item.get_closest_marker("needs") is not None
 
 
 def _module(item: pytest.Item) -> str:

@@ -42,6 +42,7 @@ def import_ranges(
     session: Session, vdi: str, writes: Sequence[Write], *, deadline_s: float = TRANSFER_DEADLINE_S
 ) -> Outcome:
     """Write `writes` to the disk with reference `vdi`, which no VM may have attached. Ok("") when the host is done."""
+    session.fence("VDI.import", vdi)
     size = sum(len(data) for _, data in writes)
     step = f'PUT /import_raw_vdi("{shorten(vdi)}", {len(writes)} ranges, {size} bytes)'
 

@@ -17,13 +17,16 @@ from xencbt.harness.verdicts import Exit, chapter_of
 class Front:
     """What `xencbt run` learns from the plugin; its presence makes pytest's exit codes ours.
 
-    `command` is the command line as given; `usage` the reason for a usage error; `exit` is set once the run is
-    decided.
+    `command` is the command line as given; `usage` the reason for a usage error; `exit` is set once the run is decided.
+    With `planning` nothing is run: `plan` tells as JSON data what would be, or `trouble` why the target was not seen.
     """
 
     command: str
     exit: Exit | None = None
     usage: str | None = None
+    planning: bool = False
+    plan: dict[str, Any] | None = None
+    trouble: str | None = None
 
 
 class Run:

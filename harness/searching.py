@@ -1,12 +1,14 @@
 """How much hypothesis searches in a judged run, and from which seed."""
 
 from collections.abc import Callable
+from functools import wraps
 from typing import Any
 
 import hypothesis
 from hypothesis import HealthCheck, Phase
 
 from xencbt.harness.seeds import derive
+from xencbt.harness.spending import Budget
 
 EXAMPLES = {"quick": 15, "nightly": 400}
 """Examples per property."""
@@ -15,8 +17,11 @@ STEPS = {"quick": 12, "nightly": 40}
 """Calls of a generated sequence, at most."""
 
 
-def profile(speed: str, *, shrink: bool) -> hypothesis.settings:
-    """Return the settings of a judged run.
+WRAPPED = "_cbt_wrapped"
+
+
+def profile(speed: str, *, shrink: bool, examples: int | None = None) -> hypothesis.settings:
+    """Return the settings of a judged run, with `examples` a property (default: what `speed` says).
 
     There is no example database, so that nothing but the seed decides what is tried; no deadline per example, because a
     network is between; and no shrinking where every call costs a real host. Fixtures may be shared by the examples of a
@@ -24,7 +29,7 @@ def profile(speed: str, *, shrink: bool) -> hypothesis.settings:
     """
     phases = {Phase.explicit, Phase.generate} | ({Phase.shrink} if shrink else set())
     return hypothesis.settings(
-        max_examples=EXAMPLES[speed],
+        max_examples=EXAMPLES[speed] if examples is None else examples,
         stateful_step_count=STEPS[speed],
         database=None,
         deadline=None,
@@ -41,11 +46,26 @@ def is_property(test: Callable[..., Any]) -> bool:
     return bool(getattr(test, "is_hypothesis_test", False))
 
 
-def prepare(test: Callable[..., Any], run_seed: int, test_id: str, search: hypothesis.settings) -> None:
+def prepare(test: Callable[..., Any], run_seed: int, test_id: str, search: hypothesis.settings, budget: Budget) -> None:
     """Give a property its own seed and the run's settings, unless it brings settings of its own.
+
+    Once `budget` is spent no more examples are tried: those that hypothesis still draws pass without being looked at,
+    and do not count.
 
     To be called right before each run of it: the parameters of a parametrised test share one function.
     """
     hypothesis.seed(derive(run_seed, test_id))(test)
+    handle: Any = test.hypothesis  # type: ignore[attr-defined]  # what hypothesis offers to those who wrap its tests
+    handle.inner_test = _within(getattr(handle.inner_test, WRAPPED, handle.inner_test), budget)
     if not hasattr(test, "_hypothesis_internal_settings_applied"):
         search(test)
+
+
+def _within(test: Callable[..., None], budget: Budget) -> Callable[..., None]:
+    @wraps(test)
+    def tried(*args: Any, **kwargs: Any) -> None:
+        if not budget.spent:
+            test(*args, **kwargs)
+
+    setattr(tried, WRAPPED, test)
+    return tried

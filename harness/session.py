@@ -5,7 +5,7 @@ import re
 import time
 import xmlrpc.client
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 from xml.sax.saxutils import escape
 
@@ -19,6 +19,9 @@ from xencbt.harness.masking import MASK, Secrets
 from xencbt.harness.outcome import Failed, Indeterminate, Ok, Outcome
 from xencbt.harness.transport import Channel, Deadline, Garbled, NoAnswer, NotConnected
 from xencbt.harness.verdicts import Violation
+
+if TYPE_CHECKING:
+    from xencbt.harness.guarding import Guard
 
 CALL_DEADLINE_S = 60.0
 LOGOUT_DEADLINE_S = 5.0
@@ -87,7 +90,8 @@ class Binding(XenAPI.Session):  # type: ignore[misc]  # the binding carries no t
 class Session:
     """A logged-in session: every call gives an Outcome, and every exchange is recorded, masked.
 
-    Not for use by several threads at once: open one session for each.
+    Not for use by several threads at once: open one session for each. A `guard` is asked before each call. Where
+    `disturbed` is set, lost answers are ours, and say nothing of the host; else each tells the recorder's breaker.
     """
 
     def __init__(
@@ -97,6 +101,8 @@ class Session:
         self.user = user
         self.recorder = recorder
         self.deadline_s = deadline_s
+        self.disturbed = False
+        self.guard: Guard | None = None
         self.ref = ""
         self.uuid = ""
         self._binding = Binding(endpoint, deadline_s)
@@ -149,8 +155,9 @@ class Session:
         """Call `Class.method` with the session reference put first; `system.` methods take none.
 
         Integers travel as decimal strings, as the XenAPI wants them, and times come back as text. Never raises for a
-        refusal, a lost answer or protocol garbage. `deadline_s` bounds this call alone.
+        refusal, a lost answer or protocol garbage, but what the guard raises. `deadline_s` bounds this call alone.
         """
+        self.fence(method, *params)
         wire = tuple(_wire(param) for param in params)
         if not method.startswith("system."):
             wire = (self.ref, *wire)
@@ -159,7 +166,21 @@ class Session:
         started = clock()
         outcome = self._outcome(method, wire)
         self._record(method, params, outcome, started, once.received)
+        if not self.disturbed:
+            self._tell_breaker(method, outcome)
         return outcome
+
+    def fence(self, method: str, *params: object) -> None:
+        """Ask the guard, if there is one, whether a call may be made; raises NotRun or HarnessError where not."""
+        if self.guard is not None:
+            self.guard.check(self.call, method, *params)
+
+    def _tell_breaker(self, method: str, outcome: Outcome) -> None:
+        breaker = self.recorder.breaker
+        if isinstance(outcome, Indeterminate):
+            breaker.lost(f"{method}: {self.recorder.secrets.mask(outcome.why)}")
+        else:
+            breaker.answered()
 
     def value(self, method: str, *params: object) -> Any:
         """Return the value of a call that must succeed.

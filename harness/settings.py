@@ -1,6 +1,5 @@
 """What the user asked for, from command line, environment and file, checked before anything is touched."""
 
-import ipaddress
 import os
 import re
 import shlex
@@ -12,6 +11,8 @@ from pathlib import Path
 from typing import Any, Literal
 from urllib.parse import urlsplit
 
+from xencbt.harness.asked import NamedRepository, budget_s, consents_named, names_in, repositories_named
+from xencbt.harness.endpoint import Endpoint
 from xencbt.harness.errors import UsageError
 from xencbt.harness.options import OPTIONS, Option
 from xencbt.harness.seeds import SEED_BITS, fresh_seed
@@ -41,6 +42,11 @@ class Settings:
     requirements: tuple[str, ...] = ()
     out: Path | None = None
     journal_dir: Path | None = None
+    allow: tuple[str, ...] = ()
+    sr_kind: tuple[str, ...] = ()
+    vm: str | None = None
+    require: tuple[str, ...] = ()
+    budget: str | None = None
     strict: bool = False
     keep_on_failure: bool = False
     max_size: int | None = None
@@ -56,6 +62,26 @@ class Settings:
     def trust(self) -> Trust:
         """How the target shows that it is the one meant; raises UsageError where that is said in two ways."""
         return Trust(ca_file=self.ca, fingerprint=self.fingerprint, insecure=self.insecure)
+
+    @property
+    def consents(self) -> frozenset[str]:
+        """What the user consented to; raises UsageError for a name nobody knows."""
+        return consents_named(self.allow)
+
+    @property
+    def required(self) -> tuple[str, ...]:
+        """The capabilities whose absence is a failure."""
+        return names_in(self.require)
+
+    @property
+    def repositories(self) -> tuple[NamedRepository, ...]:
+        """The special SRs that were named; raises UsageError for what does not fit."""
+        return repositories_named(self.sr_kind, self.sr)
+
+    @property
+    def budget_s(self) -> float | None:
+        """Seconds that the run was given, if any were named; raises UsageError for what is no duration."""
+        return None if self.budget is None else budget_s(self.budget)
 
     @property
     def password(self) -> str | None:
@@ -94,8 +120,9 @@ def load(given: Mapping[str, Any], *, environment: Mapping[str, str], folder: Pa
     settings = _settings(values, environment)
     if settings.keep_on_failure and settings.emulated_here:
         raise UsageError("--keep-on-failure needs --target: the emulated host of a run ends with it")
+    _ = settings.consents, settings.repositories, settings.budget_s
     if not settings.emulated_here:
-        _refuse_far_target(settings.target)
+        _check_address(settings.target, settings.trust)
         refuse_unread_certificate(settings.target, settings.trust)
         if settings.sr is None:
             raise UsageError(f"--sr is needed with --target {settings.target}: the SR that the run may create disks on")
@@ -202,33 +229,19 @@ def _size(option: Option, value: object) -> int:
     return int(read[1]) << 10 * ("KMGT".index(read[2][0]) + 1 if read[2] else 0)
 
 
-def _refuse_far_target(url: str) -> None:
+def _check_address(url: str, trust: Trust) -> None:
     parts = urlsplit(url)
     if parts.scheme not in {"http", "https"} or not parts.hostname:
         raise UsageError(f"--target is 'emulator' or an http(s) URL, not {url!r}")
     if parts.username or parts.password:
         raise UsageError("--target must not carry a user or password: use --user and --password-file")
-    if not is_loopback(parts.hostname):
-        raise UsageError(
-            f"{parts.hostname} is not on loopback, and this version has no fences for real hosts yet: "
-            "it judges only an emulated host on 127.0.0.0/8 or ::1"
-        )
+    Endpoint.parse(url, trust)
 
 
 def refuse_unread_certificate(url: str, trust: Trust) -> None:
     """Go on only where a pinned certificate is going to be shown, else raise UsageError."""
     if trust.fingerprint and urlsplit(url).scheme == "http":
         raise UsageError("--fingerprint needs an https target: over plain http no certificate is shown")
-
-
-def is_loopback(hostname: str) -> bool:
-    """Return whether `hostname` is this machine by its form alone; no name but `localhost` is looked up."""
-    if hostname == "localhost":
-        return True
-    try:
-        return ipaddress.ip_address(hostname).is_loopback
-    except ValueError:
-        return False
 
 
 def _secret_in(path: Path, what: str) -> str:

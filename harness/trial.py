@@ -58,7 +58,7 @@ class Trial:
         """Give a property its seed and its search, and start counting calls."""
         self._gathering.property_based = searching.is_property(test)
         if self._gathering.property_based:
-            searching.prepare(test, self._judge.settings.seed, self.id, self._judge.search)
+            searching.prepare(test, self._judge.settings.seed, self.id, self._judge.search, self._judge.bench.budget)
         self._judge.recorder.begin_test()
 
     def body_begins(self) -> None:
@@ -66,9 +66,9 @@ class Trial:
         self._calls_before_body = self._judge.recorder.calls
 
     @contextmanager
-    def stage(self) -> Iterator[Lab]:
-        """Lend the test a lab, and clean up after it."""
-        with self._judge.lab(self.id) as lab:
+    def stage(self, declared: frozenset[str] | None = None) -> Iterator[Lab]:
+        """Lend the test a lab, held to the needs it declared, if any, and clean up after it."""
+        with self._judge.lab(self.id, declared) as lab:
             self._lab = lab
             try:
                 yield lab
@@ -108,6 +108,7 @@ class Trial:
             calls=self._judge.recorder.calls - self._calls_before_body,
             examples=self._lab.examples if self._lab is not None else 0,
             unfired=sum(not receipt.fired for receipt in self.receipts),
+            spent=self._judge.bench.budget.spent,
         )
 
     def finding(self) -> Finding:
@@ -124,6 +125,8 @@ class Trial:
             calls=self._judge.recorder.calls,
             duration_s=round(self._gathering.duration_s, 3),
             receipts=tuple(receipt.as_json() for receipt in self._kept_receipts()),
+            created=lab.created if lab is not None else {},
+            largest_disk=lab.largest_disk if lab is not None else 0,
             evidence=Evidence() if decided.verdict is Verdict.PASS else self._evidence(decided),
         )
 

@@ -141,9 +141,16 @@ def _exit(told: Told, rows: Sequence[RequirementRow], findings: Sequence[Finding
         _chapters(told),
         strict=bool(told.started["strict"]),
     )
+    if decided is not Exit.ERROR and any(_is_lacking(finding) for finding in findings):
+        return Exit.FAILED
     # A run may stop at its first failure and has decided by it; one that stopped for no such reason broke.
     stopped = any(finding.verdict in STOPPING for finding in findings)
     return decided if told.complete or decided is Exit.FAILED or (decided is Exit.UNDECIDED and stopped) else Exit.ERROR
+
+
+def _is_lacking(finding: Finding) -> bool:
+    """Tell whether this is no test's finding but a required capability that the target lacks."""
+    return not finding.requirement and finding.verdict is Verdict.FAIL
 
 
 def _chapters(told: Told) -> list[str]:
@@ -211,4 +218,6 @@ def _test(finding: Finding) -> FindingRow:
             "rerun": evidence.rerun,
             "traceback": evidence.traceback,
         },
+        created=finding.created,
+        largest_disk=finding.largest_disk,
     )

@@ -100,6 +100,8 @@ class FindingRow(TypedDict):
     duration_s: float
     receipts: list[dict[str, Any]]
     evidence: EvidenceRow
+    created: dict[str, int]
+    largest_disk: int
 
 
 class JournalRow(TypedDict):

@@ -129,7 +129,7 @@ class Wire:
 
     def _executions(self, switch: Switch) -> int | None:
         """Return how often the host has begun to execute the call for our session; None where nobody counts."""
-        if not self._lab.capabilities["call-counts"].present:
+        if not self._lab.offers("call-counts"):
             return None
         return self._lab.control.call_counts().get(switch.method, {}).get(self._session.uuid, 0)
 

@@ -93,7 +93,7 @@ def perform(play: Play, history: History, disks: tuple[str, ...]) -> None:
 def let_run(play: Play, disks: tuple[str, ...]) -> None:
     """Have a running VM hold the disks, so that a guest writes them; nothing happens where the target cannot."""
     lab = play.lab
-    if all(lab.capabilities[name].present for name in ("vm-power", "guest-write")):
+    if lab.offers("vm-power", "guest-write"):
         lab.create_vm(*(play.disks[name] for name in disks), power_state="Running")
         for name in disks:
             play.note(Attach(name, Attachment.READ_WRITE))

@@ -227,7 +227,7 @@ class _Builder:
         return Part(name, disk, baseline)
 
     def _write(self, name: str, disk: Disk, block: int) -> None:
-        if self._lab.capabilities["raw-import"].present:
+        if self._lab.offers("raw-import"):
             disk.write(block=block)
             self._model.happened(Write(name, block * BLOCK, BLOCK))
 

@@ -6,15 +6,19 @@ import enum
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
+import pytest
 from hypothesis import strategies as st
 
-from xencbt.fixtures.fences import NEVER_CREATED, PLAIN_TYPES
-from xencbt.harness.capabilities import MAIN
+from xencbt.harness.capabilities import MAIN, SR_KINDS
+from xencbt.harness.consents import NEVER_CREATED, PLAIN_TYPES
 from xencbt.harness.model import OnBoot, VdiType
+from xencbt.harness.needs import needs
 from xencbt.harness.verdicts import Unsupported
 
 if TYPE_CHECKING:
-    from collections.abc import Collection
+    from collections.abc import Collection, Iterable
+
+    from _pytest.mark import ParameterSet
 
     from xencbt.fixtures.lab import Lab
     from xencbt.fixtures.vms import PowerState
@@ -32,6 +36,28 @@ INELIGIBLE = frozenset(kind for kind in VdiType if not kind.eligible)
 """Types of VDI that cannot be tracked."""
 
 POWER_STATES: tuple[PowerState, ...] = ("Halted", "Running", "Paused", "Suspended")
+
+
+ASKED_FOR = (
+    "sr-unplug",
+    "vm-power",
+    "special-vdi-types",
+    "reset-on-boot",
+    "raw-import",
+    *(f"sr:{kind}" for kind in SR_KINDS),
+)
+"""The capabilities and consents that a drawn situation makes use of where they are there."""
+
+IN_POWER_STATES = [pytest.param(state, marks=needs("vm-power") if state != "Halted" else ()) for state in POWER_STATES]
+"""The power states as parameters of a test: all but the first take starting a VM."""
+
+
+def of_types(kinds: Iterable[VdiType]) -> list[ParameterSet]:
+    """Return types of VDI as parameters of a test, those that take consent marked."""
+    return [
+        pytest.param(kind, marks=() if kind.value in PLAIN_TYPES else needs("special-vdi-types"), id=str(kind.value))
+        for kind in sorted(kinds, key=lambda one: one.value)
+    ]
 
 
 class Beside(enum.Enum):
@@ -101,9 +127,8 @@ class Offer:
     def of(cls, lab: Lab) -> Offer:
         """Return what the target of `lab` has and the user consented to."""
         every = cls()
-        srs = tuple(kind for kind in every.srs if kind in lab.bench.repositories)
-        may_start = "vm-power" in lab.bench.consents and lab.capabilities["vm-power"].present
-        special = "special-vdi-types" in lab.bench.consents
+        srs = tuple(kind for kind in every.srs if kind == MAIN or lab.may_look_at(kind))
+        may_start, special = lab.offers("vm-power"), lab.offers("special-vdi-types")
         return cls(
             srs=srs,
             resettable=frozenset(kind for kind in srs if lab.sr(kind).features.get("VDI_RESET_ON_BOOT", 0) >= 2),

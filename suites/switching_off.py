@@ -3,6 +3,8 @@
 Each takes a tracked disk and returns the snapshots that it took on the way and that still belong to the set.
 """
 
+from collections.abc import Callable, Mapping
+
 from xencbt.fixtures.disks import Disk
 from xencbt.fixtures.lab import MIB, Lab
 from xencbt.fixtures.vms import Vm
@@ -40,7 +42,16 @@ def inconsistent_log_met_by_an_import(lab: Lab, disk: Disk) -> list[Disk]:
     return []
 
 
-WAYS = (failed_snapshot, failed_resize, inconsistent_log_met_by_a_vm, inconsistent_log_met_by_an_import)
+STOPPING = ("crash", "guest-write", "vm-power")
+"""What it takes to stop a host uncleanly while a guest writes."""
+
+WAYS: Mapping[Callable[[Lab, Disk], list[Disk]], tuple[str, ...]] = {
+    failed_snapshot: ("sr-state",),
+    failed_resize: ("sr-state",),
+    inconsistent_log_met_by_a_vm: STOPPING,
+    inconsistent_log_met_by_an_import: STOPPING,
+}
+"""Each way, with the capabilities and consents it takes."""
 
 
 def stop_uncleanly(lab: Lab, disk: Disk) -> Vm:

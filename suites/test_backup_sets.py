@@ -13,6 +13,7 @@ from xencbt.harness.bitmap import block_count
 from xencbt.harness.decides import decides
 from xencbt.harness.expectations import either, refusals
 from xencbt.harness.model import Disable, Enable, Snapshot, Write
+from xencbt.harness.needs import needs
 from xencbt.harness.outcome import Ok
 from xencbt.harness.verdicts import Violation
 from xencbt.suites.histories import LENGTHS, SIZE, THINNING, WRITING, History, histories, let_run, perform
@@ -29,11 +30,8 @@ from xencbt.suites.restoring import (
 )
 from xencbt.suites.switching_off import WAYS, stop_uncleanly
 
-
-@pytest.fixture(autouse=True)
-def content_moves(lab: Lab) -> None:
-    """Every test of this chapter writes to disks, and reads them."""
-    lab.require("raw-import", "raw-export")
+pytestmark = needs("raw-import", "raw-export")
+"""Every test of this chapter writes to disks, and reads them."""
 
 
 def tracked(lab: Lab) -> tuple[Disk, Disk]:
@@ -90,10 +88,11 @@ def test_disabling_ends_the_set(lab: Lab) -> None:
 
 
 @decides("SET-04")
-@pytest.mark.parametrize("switch_off", WAYS, ids=lambda way: way.__name__)
+@pytest.mark.parametrize(
+    "switch_off", [pytest.param(way, marks=needs(*names), id=way.__name__) for way, names in WAYS.items()]
+)
 def test_the_host_switching_tracking_off_ends_the_set(lab: Lab, switch_off: Callable[[Lab, Disk], list[Disk]]) -> None:
     """The set ends the same way when it was the host that disabled; enabling again does not revive it."""
-    lab.require("control")
     disk, baseline = tracked(lab)
     members = [baseline, disk.write(block=4).snapshot()]
     assert_comparable([*members, disk.write(block=10)])
@@ -114,9 +113,9 @@ def test_the_host_switching_tracking_off_ends_the_set(lab: Lab, switch_off: Call
 
 
 @decides("SET-04")
+@needs("crash", "guest-write", "vm-power")
 def test_a_log_left_inconsistent_hides_no_change(lab: Lab) -> None:
     """Snapshots before anything attaches the disk again are the trap: the log may be taken for a good one."""
-    lab.require("control")
     disk, baseline = tracked(lab)
     assert_comparable([baseline, disk.write(block=4)])
     stop_uncleanly(lab, disk)
@@ -233,13 +232,14 @@ def test_deleting_a_snapshot_in_the_middle_loses_no_change(lab: Lab) -> None:
 
 
 @decides("LIST-01")
+@needs(optional=["sr:unrounded"])
 @given(
     size=st.integers(1, SIZE),
     writes=st.lists(st.tuples(st.integers(0, SIZE - 1), st.sampled_from(LENGTHS)), min_size=1, max_size=4),
 )
 def test_a_bitmap_has_one_bit_for_each_block(lab: Lab, size: int, writes: list[tuple[int, int]]) -> None:
     """Of a disk of any size, where the target has a driver that does not round it."""
-    sr = "unrounded" if lab.capabilities["sr:unrounded"].present else "main"
+    sr = "unrounded" if lab.offers("sr:unrounded") else "main"
     with lab.example():
         play = Play(lab)
         disk = play.create("disk", sr=sr, size=size)
@@ -254,6 +254,7 @@ def test_a_bitmap_has_one_bit_for_each_block(lab: Lab, size: int, writes: list[t
 
 
 @decides("SET-01", "SET-02", "SET-03", "SET-05", "SET-06", "LIST-02", "LIST-06", "LIST-08")
+@needs(optional=["guest-write", "vm-power"])
 @given(beside=st.booleans(), running=st.booleans(), history=histories())
 def test_changes_can_be_listed_within_a_set_and_nowhere_else(
     lab: Lab, *, beside: bool, running: bool, history: History

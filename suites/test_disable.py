@@ -14,6 +14,7 @@ from xencbt.harness.bitmap import BLOCK
 from xencbt.harness.decides import decides
 from xencbt.harness.expectations import SUCCESS, Expectation, VdiType, refusals
 from xencbt.harness.model import Disable, OnBoot
+from xencbt.harness.needs import needs
 from xencbt.harness.outcome import Failed
 from xencbt.harness.session import clock
 from xencbt.harness.verdicts import NotExercised, Violation
@@ -28,14 +29,14 @@ from xencbt.suites.command_line import (
 )
 from xencbt.suites.guests import WritingGuest, undisturbed
 from xencbt.suites.listing import assert_listed, assert_same_listings, listings
-from xencbt.suites.scenarios import DISK, POWER_STATES, Offer, Situation, build, situations
-from xencbt.suites.situations import EVERYTHING, WITH_CBT
+from xencbt.suites.scenarios import DISK, Offer, Situation, build, situations
+from xencbt.suites.situations import ASKED_FOR, EVERYTHING, IN_POWER_STATES, WITH_CBT, of_types
 from xencbt.suites.statuses import assert_reads, only_status_becomes
 
 CREATABLE_INELIGIBLE = [kind for kind in EVERYTHING.types if not kind.eligible]
 """Types of disk that can be created and cannot be tracked."""
 
-IN_EVERY_POWER_STATE = pytest.mark.parametrize("power_state", POWER_STATES)
+IN_EVERY_POWER_STATE = pytest.mark.parametrize("power_state", IN_POWER_STATES)
 
 ROUNDS, MOST_ROUNDS = 5, 200
 """How often CBT is disabled under a writing guest: at least one of the calls must meet a write under way."""
@@ -86,6 +87,7 @@ def allowing(lab: Lab) -> Offer:
 
 
 @decides("DISABLE-01")
+@needs(optional=ASKED_FOR)
 @given(data=st.data())
 def test_disabling_works_in_every_situation_that_allows_it(lab: Lab, data: st.DataObject) -> None:
     """Any eligible disk, held by a VM or not, with any other disks beside it, which nothing happens to."""
@@ -110,6 +112,7 @@ def test_disabling_leaves_power_state_and_devices_alone(tracked: Disk, power_sta
 
 
 @decides("DISABLE-02")
+@needs("raw-export", "raw-import")
 def test_disabling_changes_no_data(tracked: Disk) -> None:
     """A disk with snapshots below it reads the same before and after."""
     lab = tracked.lab
@@ -123,6 +126,7 @@ def test_disabling_changes_no_data(tracked: Disk) -> None:
 
 
 @decides("DISABLE-02")
+@needs("guest-write", "raw-export", "raw-import", "vm-power")
 def test_a_guest_that_writes_while_tracking_is_disabled_loses_nothing(tracked: Disk) -> None:
     """Writes are under way while the log goes away: each of them is on the disk afterwards."""
     lab = tracked.lab
@@ -146,7 +150,8 @@ def test_a_guest_that_writes_while_tracking_is_disabled_loses_nothing(tracked: D
 
 
 @decides("DISABLE-02")
-@pytest.mark.parametrize("power_state", ["Halted", "Running"])
+@needs("raw-import")
+@pytest.mark.parametrize("power_state", ["Halted", pytest.param("Running", marks=needs("vm-power", "guest-write"))])
 def test_the_log_goes_away(tracked: Disk, power_state: PowerState) -> None:
     """What could be listed before cannot be listed any more, to the disk itself or to a snapshot taken since."""
     lab = tracked.lab
@@ -163,6 +168,7 @@ def test_the_log_goes_away(tracked: Disk, power_state: PowerState) -> None:
 
 
 @decides("DISABLE-02")
+@needs("raw-export", "raw-import", optional=["guest-write", "vm-power"])
 @given(
     running=st.booleans(),
     before=st.lists(st.integers(0, DISK_SIZE - 1), max_size=3),
@@ -173,7 +179,7 @@ def test_content_is_the_same_with_and_without_tracking(
     lab: Lab, *, running: bool, before: list[int], after: list[int], snapshots: int
 ) -> None:
     """Writes before and after, by a guest or not, with snapshots below or not: all of them are there."""
-    lab.require("raw-import", "raw-export", *(["guest-write"] if running else []))
+    running = running and lab.offers("vm-power", "guest-write")
     with lab.example():
         disk = lab.create_disk()
         content = bytearray(disk.size)
@@ -261,7 +267,7 @@ def test_an_unknown_uuid_cannot_be_resolved(tracked: Disk) -> None:
 
 
 @decides("DISABLE-04")
-@pytest.mark.parametrize("kind", CREATABLE_INELIGIBLE, ids=str)
+@pytest.mark.parametrize("kind", of_types(CREATABLE_INELIGIBLE))
 def test_other_types_than_user_or_system_are_refused(lab: Lab, kind: VdiType) -> None:
     """The refusal names the type; a user disk on the same SR is not refused."""
     disk = lab.create_disk(type=kind.value)
@@ -287,6 +293,7 @@ def test_the_metadata_of_a_snapshot_is_refused(tracked: Disk) -> None:
 
 
 @decides("DISABLE-04")
+@needs("reset-on-boot")
 def test_a_disk_that_is_reset_at_boot_is_refused_until_it_persists(lab: Lab) -> None:
     """on_boot = reset is refused, and the same disk is not once it persists."""
     disk = lab.create_disk(on_boot="reset")
@@ -308,6 +315,7 @@ def test_a_snapshot_is_refused(disk: Disk, *, enabled: bool) -> None:
 
 
 @decides("DISABLE-04")
+@needs("sr:no-pbd", optional=["sr-unplug"])
 def test_an_sr_that_was_never_attached_is_refused(lab: Lab) -> None:
     """No host has a PBD for the SR."""
     refused_as_enabling(lab.seeded_disk("no-pbd"), refusals.sr_not_attached())
@@ -315,6 +323,7 @@ def test_an_sr_that_was_never_attached_is_refused(lab: Lab) -> None:
 
 
 @decides("DISABLE-04")
+@needs("sr-unplug", "sr:second")
 def test_an_unplugged_sr_is_refused_until_it_is_plugged(lab: Lab) -> None:
     """The PBD of the SR is unplugged; the tracked disk on it is disabled once it is plugged again."""
     with lab.precondition("a tracked disk on another SR"):
@@ -325,6 +334,7 @@ def test_an_unplugged_sr_is_refused_until_it_is_plugged(lab: Lab) -> None:
 
 
 @decides("DISABLE-04")
+@needs("sr:no-cbt")
 def test_a_driver_without_tracking_is_refused(lab: Lab) -> None:
     """The refusal names the SR; a disk on an SR that can is not refused."""
     disk = lab.create_disk(sr="no-cbt")
@@ -338,6 +348,7 @@ def refusing(situation: Situation) -> bool:
 
 
 @decides("DISABLE-04")
+@needs(optional=ASKED_FOR)
 @given(data=st.data())
 def test_every_situation_that_does_not_allow_it_is_refused_as_documented(lab: Lab, data: st.DataObject) -> None:
     """Any number of the shared obstacles at once: the code is of one that holds, and nothing changes."""
@@ -359,6 +370,7 @@ def test_disabling_a_disk_that_was_never_enabled_changes_nothing(disk: Disk) -> 
 
 
 @decides("DISABLE-05")
+@needs("raw-import")
 def test_disabling_twice_changes_nothing_more(tracked: Disk) -> None:
     """No error, the whole record as before, and the snapshots of the old set list what they did."""
     lab = tracked.lab
@@ -373,6 +385,7 @@ def test_disabling_twice_changes_nothing_more(tracked: Disk) -> None:
 
 
 @decides("DISABLE-05")
+@needs(optional=ASKED_FOR)
 @given(data=st.data())
 def test_disabling_a_disabled_disk_changes_nothing_in_any_situation(lab: Lab, data: st.DataObject) -> None:
     """Never enabled, or enabled once and disabled since: no error, and nothing moves."""
@@ -391,6 +404,7 @@ def test_disabling_a_disabled_disk_changes_nothing_in_any_situation(lab: Lab, da
 
 
 @decides("DISABLE-06")
+@needs("xe", optional=ASKED_FOR)
 def test_the_xe_command_disables_as_the_call_does(lab: Lab) -> None:
     """`xe vdi-disable-cbt uuid=…` prints nothing, and what the call does to one disk it does to another; also twice."""
     by_call, by_xe, other = (lab.create_disk().enable_cbt() for _ in range(3))
@@ -406,6 +420,7 @@ def test_the_xe_command_disables_as_the_call_does(lab: Lab) -> None:
 
 
 @decides("DISABLE-06")
+@needs("xe", optional=ASKED_FOR)
 def test_the_xe_command_ends_the_set(tracked: Disk) -> None:
     """What comes after it cannot be listed against the set, nor once CBT is enabled again."""
     lab = tracked.lab
@@ -418,6 +433,7 @@ def test_the_xe_command_ends_the_set(tracked: Disk) -> None:
 
 
 @decides("DISABLE-06")
+@needs("xe", optional=ASKED_FOR)
 @pytest.mark.parametrize("obstacle", OBSTACLES)
 def test_the_xe_command_is_refused_as_the_call_is(lab: Lab, tracked: Disk, obstacle: str) -> None:
     """The same reason, exit code 1, and nothing changes; the command works on a disk without the obstacle."""
@@ -427,6 +443,7 @@ def test_the_xe_command_is_refused_as_the_call_is(lab: Lab, tracked: Disk, obsta
 
 
 @decides("DISABLE-06")
+@needs("xe", optional=ASKED_FOR)
 def test_the_xe_command_is_refused_by_storage_as_the_call_is(lab: Lab, tracked: Disk) -> None:
     """On whichever SRs the target has that cannot track."""
     for obstructed_disk, refusal in storage_obstacles(lab):
@@ -435,6 +452,7 @@ def test_the_xe_command_is_refused_by_storage_as_the_call_is(lab: Lab, tracked: 
 
 
 @decides("DISABLE-06")
+@needs("xe", optional=ASKED_FOR)
 def test_the_xe_command_does_not_know_an_unknown_uuid(lab: Lab, tracked: Disk) -> None:
     """Refused as resolving it is; a known one leads to its disk."""
     unknown = str(uuid.UUID(bytes=lab.content.draw(16), version=4))
@@ -448,6 +466,7 @@ def test_the_xe_command_does_not_know_an_unknown_uuid(lab: Lab, tracked: Disk) -
 
 
 @decides("DISABLE-07")
+@needs("raw-import")
 def test_snapshots_stay_enabled_and_comparable(tracked: Disk) -> None:
     """Two snapshots read as enabled after their disk was disabled, and list the same changes."""
     lab = tracked.lab
@@ -463,6 +482,7 @@ def test_snapshots_stay_enabled_and_comparable(tracked: Disk) -> None:
 
 
 @decides("DISABLE-07")
+@needs("raw-import", optional=["vm-power"])
 @given(
     writes=st.lists(st.frozensets(st.integers(0, DISK_SIZE // BLOCK - 1), max_size=3), min_size=1, max_size=3),
     without_data=st.frozensets(st.integers(0, 3)),
@@ -473,7 +493,7 @@ def test_every_snapshot_keeps_its_status_and_its_changes(
     lab: Lab, writes: list[frozenset[int]], *, without_data: frozenset[int], running: bool, again: bool
 ) -> None:
     """A set of snapshots, with data or without, of a disk in use or not: all pairs list the same as before."""
-    lab.require("raw-import")
+    running = running and lab.offers("vm-power")
     with lab.example():
         with lab.precondition("a set of snapshots, some of them without data"):
             disk = lab.create_disk().enable_cbt()

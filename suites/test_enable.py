@@ -18,6 +18,7 @@ from xencbt.harness.capabilities import MAIN
 from xencbt.harness.decides import decides
 from xencbt.harness.expectations import VdiType, refusals
 from xencbt.harness.model import Enable, OnBoot
+from xencbt.harness.needs import needs
 from xencbt.harness.verdicts import Violation
 from xencbt.suites.command_line import (
     OBSTACLES,
@@ -31,7 +32,7 @@ from xencbt.suites.command_line import (
 from xencbt.suites.guests import undisturbed
 from xencbt.suites.listing import assert_listed
 from xencbt.suites.scenarios import DISK, Offer, build, situations
-from xencbt.suites.situations import INELIGIBLE, WITH_CBT, WRITABLE
+from xencbt.suites.situations import ASKED_FOR, IN_POWER_STATES, INELIGIBLE, WITH_CBT, WRITABLE, of_types
 from xencbt.suites.statuses import assert_reads, only_status_becomes
 
 DISK_SIZE = 4 * MIB
@@ -62,7 +63,9 @@ def test_enabling_an_eligible_disk_reads_back_as_enabled(lab: Lab, kind: str) ->
 
 
 @decides("ENABLE-02")
-@pytest.mark.parametrize("sr", ["file", "unrounded", "second"])
+@pytest.mark.parametrize(
+    "sr", [pytest.param(kind, marks=needs(f"sr:{kind}")) for kind in ("file", "unrounded", "second")]
+)
 def test_enabling_works_on_every_kind_of_storage_with_tracking(lab: Lab, sr: str) -> None:
     """What the documentation says holds for every driver that tracks."""
     disk = lab.create_disk(sr=sr)
@@ -72,6 +75,7 @@ def test_enabling_works_on_every_kind_of_storage_with_tracking(lab: Lab, sr: str
 
 
 @decides("ENABLE-02", "ENABLE-13")
+@needs(optional=ASKED_FOR)
 @given(data=st.data())
 def test_enabling_an_eligible_disk_in_any_situation(lab: Lab, data: st.DataObject) -> None:
     """It succeeds whatever the SR, the VM's power state and CBT before, changes one field, and loses nothing."""
@@ -90,6 +94,7 @@ def test_enabling_an_eligible_disk_in_any_situation(lab: Lab, data: st.DataObjec
 
 
 @decides("ENABLE-03")
+@needs("raw-import")
 def test_enabling_makes_a_log_that_records_later_writes(disk: Disk) -> None:
     """The log is there: on storage that shows it by its use of space, and by what is listed afterwards."""
     lab = disk.lab
@@ -106,6 +111,7 @@ def test_enabling_makes_a_log_that_records_later_writes(disk: Disk) -> None:
 
 
 @decides("ENABLE-03")
+@needs("guest-write", "vm-power")
 def test_later_writes_of_a_guest_are_recorded(disk: Disk) -> None:
     """Enabled under a running VM, the log records from then on what the guest writes."""
     lab = disk.lab
@@ -117,6 +123,7 @@ def test_later_writes_of_a_guest_are_recorded(disk: Disk) -> None:
 
 
 @decides("ENABLE-04")
+@needs("raw-import")
 @pytest.mark.parametrize(
     ("offset", "length", "blocks"),
     [
@@ -136,6 +143,7 @@ def test_a_write_marks_the_blocks_it_touches(disk: Disk, offset: int, length: in
 
 
 @decides("ENABLE-04")
+@needs("raw-import")
 @given(offset=offsets, length=lengths)
 def test_any_write_marks_every_block_it_touches(lab: Lab, offset: int, length: int) -> None:
     """Whatever offset and length: not one touched block is left out."""
@@ -149,6 +157,7 @@ def test_any_write_marks_every_block_it_touches(lab: Lab, offset: int, length: i
 
 
 @decides("ENABLE-04")
+@needs("guest-write", "vm-power")
 @given(offset=offsets, length=lengths)
 def test_any_write_of_a_guest_marks_every_block_it_touches(lab: Lab, offset: int, length: int) -> None:
     """The same where a running VM writes."""
@@ -163,6 +172,7 @@ def test_any_write_of_a_guest_marks_every_block_it_touches(lab: Lab, offset: int
 
 
 @decides("ENABLE-19")
+@needs("raw-import")
 @given(writes=st.lists(st.tuples(offsets, lengths), max_size=3))
 def test_writes_mark_no_other_block(lab: Lab, writes: list[tuple[int, int]]) -> None:
     """Precision: a backup copies no block that nobody wrote to."""
@@ -183,7 +193,7 @@ def test_writes_mark_no_other_block(lab: Lab, writes: list[tuple[int, int]]) -> 
 
 
 @decides("ENABLE-05", "ENABLE-06")
-@pytest.mark.parametrize("state", ["Halted", "Running", "Paused", "Suspended"])
+@pytest.mark.parametrize("state", IN_POWER_STATES)
 def test_the_vm_does_not_notice(lab: Lab, state: PowerState) -> None:
     """In every power state enabling works, and power state and devices are the same before and after."""
     disk, other = lab.create_disk(), lab.create_disk()
@@ -197,6 +207,7 @@ def test_the_vm_does_not_notice(lab: Lab, state: PowerState) -> None:
 
 
 @decides("ENABLE-06")
+@needs("guest-write", "vm-power")
 @pytest.mark.parametrize("state", ["Running", "Paused", "Suspended"])
 def test_what_the_guest_writes_later_is_recorded(lab: Lab, state: PowerState) -> None:
     """Enabled in any power state, the disk is tracked once its guest goes on."""
@@ -213,6 +224,7 @@ def test_what_the_guest_writes_later_is_recorded(lab: Lab, state: PowerState) ->
 
 
 @decides("ENABLE-07")
+@needs("sr:no-pbd", optional=["sr-unplug"])
 def test_enabling_needs_an_sr_with_a_pbd(lab: Lab, disk: Disk) -> None:
     """An SR that no host is connected to; the same call works where one is."""
     lab.refuses(lab.seeded_disk("no-pbd"), "enable_cbt", expectation=refusals.sr_not_attached())
@@ -220,6 +232,7 @@ def test_enabling_needs_an_sr_with_a_pbd(lab: Lab, disk: Disk) -> None:
 
 
 @decides("ENABLE-07")
+@needs("sr-unplug")
 @pytest.mark.parametrize("enabled", [False, True], ids=["disabled", "enabled"])
 def test_enabling_needs_a_plugged_pbd(disk: Disk, *, enabled: bool) -> None:
     """Refused while the PBD is unplugged, whatever the status; nothing has changed once it is plugged again."""
@@ -233,6 +246,7 @@ def test_enabling_needs_a_plugged_pbd(disk: Disk, *, enabled: bool) -> None:
 
 
 @decides("ENABLE-07")
+@needs("sr-state")
 def test_enabling_needs_an_sr_that_the_storage_layer_knows(disk: Disk) -> None:
     """The PBD reads as plugged, but the storage layer has lost the SR."""
     with disk.lab.conditions.lost(MAIN):
@@ -241,6 +255,7 @@ def test_enabling_needs_an_sr_that_the_storage_layer_knows(disk: Disk) -> None:
 
 
 @decides("ENABLE-08")
+@needs("sr:read-only")
 def test_enabling_needs_a_writable_sr(lab: Lab, disk: Disk) -> None:
     """An SR that can only be read; the same call works on one that can be written."""
     lab.refuses(lab.seeded_disk("read-only"), "enable_cbt", expectation=refusals.read_only_sr())
@@ -248,6 +263,7 @@ def test_enabling_needs_a_writable_sr(lab: Lab, disk: Disk) -> None:
 
 
 @decides("ENABLE-08")
+@needs("sr-state")
 def test_enabling_is_refused_while_an_sr_cannot_be_written(disk: Disk) -> None:
     """The SR turns read-only after the disk was made, and turns back."""
     with disk.lab.conditions.read_only(MAIN):
@@ -256,6 +272,7 @@ def test_enabling_is_refused_while_an_sr_cannot_be_written(disk: Disk) -> None:
 
 
 @decides("ENABLE-08", "ENABLE-16")
+@needs("sr:iso")
 def test_a_driver_for_images_that_are_only_read_is_refused(lab: Lab, disk: Disk) -> None:
     """Read-only by nature, such a driver has no CBT either."""
     image = lab.seeded_disk("iso")
@@ -264,6 +281,7 @@ def test_a_driver_for_images_that_are_only_read_is_refused(lab: Lab, disk: Disk)
 
 
 @decides("ENABLE-09")
+@needs("sr:full")
 def test_enabling_needs_space_for_the_log(lab: Lab, disk: Disk) -> None:
     """An SR that is full; the same call works on one with room."""
     lab.refuses(lab.seeded_disk("full"), "enable_cbt", expectation=refusals.full_sr())
@@ -271,6 +289,7 @@ def test_enabling_needs_space_for_the_log(lab: Lab, disk: Disk) -> None:
 
 
 @decides("ENABLE-09", "ENABLE-13")
+@needs("sr-state")
 def test_enabling_is_refused_while_an_sr_is_full(disk: Disk) -> None:
     """A disk that has its log already needs no room for it."""
     with disk.lab.conditions.free_bytes(MAIN, 0):
@@ -281,10 +300,10 @@ def test_enabling_is_refused_while_an_sr_is_full(disk: Disk) -> None:
 
 
 @decides("ENABLE-10")
-@pytest.mark.parametrize("kind", sorted(kind.value for kind in Offer().types if kind in INELIGIBLE))
-def test_other_types_are_refused_by_name(lab: Lab, disk: Disk, kind: str) -> None:
+@pytest.mark.parametrize("kind", of_types(kind for kind in Offer().types if kind in INELIGIBLE))
+def test_other_types_are_refused_by_name(lab: Lab, disk: Disk, kind: VdiType) -> None:
     """Only user and system disks are eligible."""
-    other = lab.create_disk(type=kind)
+    other = lab.create_disk(type=kind.value)
     lab.refuses(other, "enable_cbt", expectation=refusals.wrong_type(kind, other.ref))
     disk.enable_cbt()
 
@@ -300,6 +319,7 @@ def test_a_snapshot_that_is_metadata_only_is_refused(disk: Disk) -> None:
 
 
 @decides("ENABLE-11")
+@needs("reset-on-boot")
 def test_a_disk_that_is_reset_at_boot_is_refused_until_it_persists(lab: Lab) -> None:
     """After set_on_boot to persist the same call works."""
     disk = lab.create_disk(on_boot="reset")
@@ -343,6 +363,7 @@ def test_a_snapshot_is_refused(disk: Disk, *, enabled: bool) -> None:
 
 
 @decides("ENABLE-16")
+@needs("sr:no-cbt")
 def test_a_driver_without_tracking_is_refused(lab: Lab, disk: Disk) -> None:
     """The error names the SR; the same call works with a driver that tracks."""
     untracked = lab.create_disk(sr="no-cbt")
@@ -358,6 +379,7 @@ def test_a_raw_disk_is_refused(lab: Lab, disk: Disk) -> None:
     disk.enable_cbt()
 
 
+@needs(optional=ASKED_FOR)
 @pytest.mark.parametrize(
     "narrow",
     [
@@ -380,6 +402,7 @@ def test_what_is_not_eligible_is_refused_in_any_situation(
 
 @pytest.mark.any_target
 @decides("ENABLE-17")
+@needs("cbt-calls", "sr-cbt", optional=["licence"])
 def test_enabling_is_refused_without_the_licence(lab: Lab) -> None:
     """On a host that never had it, or one from which it is taken; the same disk can be disabled all the same."""
     lab.require("cbt-calls", "sr-cbt")
@@ -393,6 +416,7 @@ def test_enabling_is_refused_without_the_licence(lab: Lab) -> None:
 
 
 @decides("ENABLE-17")
+@needs("licence", "raw-import")
 def test_what_is_enabled_keeps_working_without_the_licence(disk: Disk) -> None:
     """Its set goes on, and disabling stays possible; enabling again is refused until the licence is back."""
     lab = disk.lab
@@ -411,6 +435,7 @@ def test_what_is_enabled_keeps_working_without_the_licence(disk: Disk) -> None:
 
 
 @decides("ENABLE-18")
+@needs("raw-import", "reset-on-boot")
 @pytest.mark.parametrize("mode", ["reset", "persist"])
 def test_what_happens_at_boot_cannot_be_set_while_enabled(disk: Disk, mode: OnBootWord) -> None:
     """Refused, even where it would stay the same; allowed before, and again once disabled."""
@@ -426,6 +451,7 @@ def test_what_happens_at_boot_cannot_be_set_while_enabled(disk: Disk, mode: OnBo
 
 
 @decides("ENABLE-13")
+@needs("raw-import")
 def test_enabling_twice_keeps_recorded_changes(disk: Disk) -> None:
     """No error, no new set: what was recorded before is still listed, and so is what comes after."""
     disk.lab.require("raw-import")
@@ -439,6 +465,7 @@ def test_enabling_twice_keeps_recorded_changes(disk: Disk) -> None:
 
 
 @decides("ENABLE-14")
+@needs("xe", optional=ASKED_FOR)
 def test_the_xe_command_enables_as_the_call_does(lab: Lab) -> None:
     """`xe vdi-enable-cbt uuid=…` prints nothing, and what the call does to one disk it does to another; also twice."""
     by_call, by_xe, other = lab.create_disk(), lab.create_disk(), lab.create_disk()
@@ -453,6 +480,7 @@ def test_the_xe_command_enables_as_the_call_does(lab: Lab) -> None:
 
 
 @decides("ENABLE-14")
+@needs("xe", optional=ASKED_FOR)
 def test_what_the_xe_command_enabled_is_tracked_and_enabling_again_keeps_it(disk: Disk) -> None:
     """A set begins; running the command once more does not begin another."""
     lab = disk.lab
@@ -466,6 +494,7 @@ def test_what_the_xe_command_enabled_is_tracked_and_enabling_again_keeps_it(disk
 
 
 @decides("ENABLE-14")
+@needs("xe", optional=ASKED_FOR)
 @pytest.mark.parametrize("obstacle", OBSTACLES)
 def test_the_xe_command_is_refused_as_the_call_is(lab: Lab, disk: Disk, obstacle: str) -> None:
     """The same reason, exit code 1, and nothing changes; the command works on a disk without the obstacle."""
@@ -475,6 +504,7 @@ def test_the_xe_command_is_refused_as_the_call_is(lab: Lab, disk: Disk, obstacle
 
 
 @decides("ENABLE-14")
+@needs("xe", optional=ASKED_FOR)
 def test_the_xe_command_is_refused_by_storage_as_the_call_is(lab: Lab, disk: Disk) -> None:
     """On whichever SRs the target has that cannot track."""
     for obstructed_disk, refusal in storage_obstacles(lab):
@@ -485,6 +515,7 @@ def test_the_xe_command_is_refused_by_storage_as_the_call_is(lab: Lab, disk: Dis
 
 
 @decides("ENABLE-14")
+@needs("xe", optional=ASKED_FOR)
 def test_the_xe_command_does_not_know_an_unknown_uuid(lab: Lab, disk: Disk) -> None:
     """Refused as resolving it is; a known one leads to its disk."""
     unknown = _fresh_uuid(lab)
@@ -495,6 +526,7 @@ def test_the_xe_command_does_not_know_an_unknown_uuid(lab: Lab, disk: Disk) -> N
 
 
 @decides("ENABLE-20")
+@needs(optional=ASKED_FOR)
 @given(data=st.data(), operation=st.sampled_from(["enable_cbt", "disable_cbt"]))
 def test_other_disks_are_not_touched(lab: Lab, data: st.DataObject, operation: str) -> None:
     """Whatever comes of the call: other disks keep record, status and bitmaps."""
@@ -506,6 +538,7 @@ def test_other_disks_are_not_touched(lab: Lab, data: st.DataObject, operation: s
 
 
 @decides("ENABLE-20")
+@needs("raw-import")
 def test_enabling_and_disabling_one_disk_leaves_its_relatives_alone(disk: Disk) -> None:
     """A clone with a set of its own, a stranger on the same SR, and snapshots of either status."""
     lab = disk.lab

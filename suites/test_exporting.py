@@ -18,6 +18,7 @@ from xencbt.harness.capabilities import MAIN
 from xencbt.harness.decides import decides
 from xencbt.harness.expectations import refusals
 from xencbt.harness.nbd_protocol import STARTTLS, NbdRefused, NbdTrouble
+from xencbt.harness.needs import needs
 from xencbt.harness.verdicts import Violation
 from xencbt.suites.exporting import (
     assert_exact,
@@ -48,10 +49,10 @@ both_purposes = pytest.mark.parametrize("purpose", ["nbd", "insecure_nbd"])
 old_and_new_clients = pytest.mark.parametrize("oldest", [False, True], ids=["by GO", "by EXPORT_NAME"])
 
 
-@pytest.fixture(autouse=True)
-def content_moves(lab: Lab) -> None:
-    """Every test of this chapter writes to disks, and reads them over NBD."""
-    lab.require("nbd", "raw-import")
+pytestmark = needs(
+    "nbd", "raw-import", optional=("network-purpose", "raw-export", "sr:unrounded", "guest-write", "vm-power")
+)
+"""Every test of this chapter writes to disks, and reads them over NBD, for which networks may have to be changed."""
 
 
 @pytest.fixture

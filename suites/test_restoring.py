@@ -14,6 +14,7 @@ from xencbt.fixtures.lab import MIB, Lab
 from xencbt.harness.bitmap import BLOCK, block_count
 from xencbt.harness.capabilities import MAIN
 from xencbt.harness.decides import decides
+from xencbt.harness.needs import needs
 from xencbt.harness.verdicts import Violation
 from xencbt.suites.coalescing import Backup, Image, Way, assert_same, reading, whole
 from xencbt.suites.edges import GIB, LARGEST, edges
@@ -29,10 +30,8 @@ by_nbd_or_raw = pytest.mark.parametrize("way", ["nbd", "raw"])
 large = pytest.mark.parametrize("size", [128 * GIB, LARGEST], ids=["128 GiB", "2040 GiB"])
 
 
-@pytest.fixture(autouse=True)
-def content_moves(lab: Lab) -> None:
-    """Every test of this chapter writes to disks."""
-    lab.require("raw-import", "raw-export")
+pytestmark = needs("raw-import", "raw-export", optional=("nbd", "network-purpose", "sr:unrounded"))
+"""Every test of this chapter writes to disks; some read them over NBD, for which networks may have to be changed."""
 
 
 @pytest.fixture

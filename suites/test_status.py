@@ -11,8 +11,10 @@ from xencbt.fixtures.disks import Disk
 from xencbt.fixtures.lab import Lab
 from xencbt.harness.capabilities import MAIN
 from xencbt.harness.decides import decides
+from xencbt.harness.needs import needs
 from xencbt.suites.command_line import assert_printed, assert_unknown_uuid_refused, status
 from xencbt.suites.listing import assert_listed
+from xencbt.suites.situations import ASKED_FOR
 from xencbt.suites.statuses import Events, assert_reads
 
 
@@ -75,6 +77,7 @@ def test_the_status_agrees_everywhere_after_any_sequence(lab: Lab, calls: list[t
 
 
 @decides("STATUS-03")
+@needs("xe", optional=ASKED_FOR)
 def test_the_xe_command_prints_the_status(disk: Disk) -> None:
     """`xe vdi-param-get param-name=cbt-enabled uuid=…` prints true or false, as the call says, and changes nothing."""
     _assert_prints(disk, "false")
@@ -84,6 +87,7 @@ def test_the_xe_command_prints_the_status(disk: Disk) -> None:
 
 
 @decides("STATUS-03")
+@needs("xe", optional=ASKED_FOR)
 def test_the_xe_command_prints_the_status_of_snapshots(disk: Disk) -> None:
     """Their own, whatever becomes of their source and of their data."""
     off = disk.snapshot()
@@ -96,6 +100,7 @@ def test_the_xe_command_prints_the_status_of_snapshots(disk: Disk) -> None:
 
 
 @decides("STATUS-03")
+@needs("xe", optional=ASKED_FOR)
 def test_the_xe_command_does_not_know_an_unknown_uuid(disk: Disk) -> None:
     """Refused as resolving it is; a known one leads to its disk."""
     unknown = str(uuid.UUID(bytes=disk.lab.content.draw(16), version=4))
@@ -104,6 +109,7 @@ def test_the_xe_command_does_not_know_an_unknown_uuid(disk: Disk) -> None:
 
 
 @decides("STATUS-03")
+@needs("xe", optional=ASKED_FOR)
 @given(calls=st.lists(st.tuples(st.sampled_from([0, 1]), st.booleans()), min_size=1, max_size=4))
 def test_the_xe_command_agrees_with_the_call_after_any_sequence(lab: Lab, calls: list[tuple[int, bool]]) -> None:
     """Two disks, enabled and disabled in any order and repeatedly: each prints what the call says."""
@@ -137,12 +143,13 @@ def _restart(lab: Lab) -> None:
 
 
 @decides("STATUS-04")
+@needs("raw-import")
 @pytest.mark.parametrize(
     "disturb",
     [
         pytest.param(_scan, id="SR scan"),
-        pytest.param(_replug, id="PBD unplug and plug"),
-        pytest.param(_restart, id="toolstack restart"),
+        pytest.param(_replug, marks=needs("sr-unplug"), id="PBD unplug and plug"),
+        pytest.param(_restart, marks=needs("toolstack-restart"), id="toolstack restart"),
     ],
 )
 def test_the_status_survives(lab: Lab, disturb: Callable[[Lab], None]) -> None:

@@ -1,5 +1,6 @@
 """What probing concludes from what a host says."""
 
+from itertools import chain
 from typing import Any
 
 import pytest
@@ -9,6 +10,7 @@ from xencbt.harness.capabilities import (
     CBT_CALLS,
     NBD_CALLS,
     SR_KINDS,
+    YOUNGER,
     Capabilities,
     Product,
     Repository,
@@ -16,6 +18,7 @@ from xencbt.harness.capabilities import (
     probe,
     require_attached,
 )
+from xencbt.harness.consents import CALLS_OF_A_CONSENT
 from xencbt.harness.errors import UsageError
 from xencbt.harness.outcome import Failed, Indeterminate, Ok, Outcome
 from xencbt.harness.roles import LEAST_ROLES
@@ -23,7 +26,9 @@ from xencbt.harness.xe_words import XeResult
 
 POOL = {"uuid": "pool", "master": "host", "restrictions": {"restrict_cbt": "false"}}
 MODERN: dict[object, Outcome] = {
-    "system.listMethods": Ok([*CBT_CALLS, *NBD_CALLS, "VDI.create"]),
+    "system.listMethods": Ok(
+        [*CBT_CALLS, *NBD_CALLS, "VDI.create", *chain.from_iterable(CALLS_OF_A_CONSENT[name] for name in YOUNGER)]
+    ),
     "network.get_all_records": Ok({"ref": {"purpose": ["nbd"]}}),
     "pool.get_all_records": Ok({"ref": POOL}),
     "host.get_license_params": Ok({}),
@@ -87,8 +92,9 @@ def lacking(capabilities: Capabilities) -> set[str]:
 
 def test_a_modern_host_lacks_only_what_is_no_part_of_it(monkeypatch: pytest.MonkeyPatch) -> None:
     control = {"control", "guest-write", "licence", "sr-state", "crash", "call-counts", "roles"}
-    assert lacking(probed(monkeypatch)) == control
-    assert lacking(probed(monkeypatch, controlled=True)) == set()
+    unconfigured = {"sr-create", "sr-snapshot", "sr-resize"}  # its SR allows nothing now
+    assert lacking(probed(monkeypatch)) == control | unconfigured
+    assert lacking(probed(monkeypatch, controlled=True)) == unconfigured
 
 
 def test_every_capability_says_why(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -153,8 +159,15 @@ def test_each_kind_of_sr_is_known_or_not(monkeypatch: pytest.MonkeyPatch) -> Non
             {"session.get_record": Ok({"is_local_superuser": False, "rbac_permissions": []})},
             {},
             "toolstack-restart",
-            "may not",
+            "does not allow host.restart_agent: it takes pool-operator or higher",
         ),
+        (
+            {"session.get_record": Ok({"is_local_superuser": False, "rbac_permissions": ["vm.start"]})},
+            {},
+            "vm-power",
+            "does not allow VM.pause",
+        ),
+        ({"system.listMethods": Ok(list(CBT_CALLS))}, {}, "migrate", "does not list VDI.pool_migrate"),
     ],
 )
 def test_what_is_absent_is_absent_for_a_reason(

@@ -109,3 +109,20 @@ def test_a_master_is_reached_in_the_same_way(url: str, address: str, moved: str)
 def test_an_address_that_a_host_names_is_not_believed_blindly(url: str, address: str) -> None:
     with pytest.raises(UsageError):
         Endpoint.parse(url).moved_to(address)
+
+
+@pytest.mark.parametrize(
+    ("host", "expected"),
+    [
+        ("127.0.0.1", True),
+        ("127.9.8.7", True),
+        ("[::1]", True),
+        ("localhost", True),
+        ("localhost.evil.org", False),
+        ("127.0.0.1.evil.org", False),
+        ("0.0.0.0", False),
+        ("10.0.0.1", False),
+    ],
+)
+def test_loopback_is_told_by_form_and_no_name_is_looked_up(host: str, expected: bool) -> None:
+    assert Endpoint.parse(f"https://{host}").is_loopback is expected

@@ -27,6 +27,7 @@ from xencbt.harness.exchange import Recorder
 from xencbt.harness.masking import Secrets
 from xencbt.harness.outcome import Failed, Indeterminate, Ok
 from xencbt.harness.session import Session
+from xencbt.harness.spending import LOST_IN_A_ROW
 from xencbt.harness.verdicts import Violation
 
 PASSWORD = "s3cret & <sharp> ü"
@@ -252,3 +253,20 @@ def test_tls_with_a_host_that_speaks_none_is_told_apart() -> None:
         with pytest.raises(TargetUnreachable, match=r"TLS with 127\.0\.0\.1:\d+ failed .*does not speak TLS"):
             Session.login(endpoint, "root", PASSWORD, Recorder(Secrets()))
         thread.join()
+
+
+@pytest.mark.parametrize("disturbed", [False, True])
+def test_calls_that_go_unanswered_trip_the_breaker_unless_we_disturb_them_ourselves(disturbed: bool) -> None:
+    with serving(hang_up) as (_, session):
+        session.disturbed = disturbed
+        for _ in range(LOST_IN_A_ROW):
+            assert isinstance(session.call(CALL, VDI), Indeterminate)
+        assert session.recorder.breaker.tripped is not disturbed
+
+
+def test_any_answer_keeps_the_breaker_from_tripping() -> None:
+    with serving(hang_up) as (_, session):
+        for _ in range(LOST_IN_A_ROW):
+            session.call(CALL, VDI)
+            assert isinstance(session.call("session.get_uuid", session.ref), Ok)
+        assert not session.recorder.breaker.tripped

@@ -52,6 +52,7 @@ class OddHost:
             "task": Tasks(records),
         }
         with records.lock:
+            self.furnished: dict[str, str] = {}
             self.srs = self._furnish()
 
     def call(self, method: str, params: list[Any]) -> Any:
@@ -133,5 +134,6 @@ class OddHost:
             if connected:
                 records.add("PBD", SR=sr, host=host, currently_attached=True, device_config={}, other_config={})
             if kind in FURNISHED:
-                self.disks.add(SR=sr, type="user", virtual_size=str(8 * MIB), other_config={})
+                disk = self.disks.add(SR=sr, type="user", virtual_size=str(8 * MIB), other_config={})
+                self.furnished[kind] = records.row("VDI", disk)["uuid"]
         return uuids

@@ -4,7 +4,6 @@ Each run is the real command against an odd host served here. The runs are start
 so that they take no longer than the machine needs.
 """
 
-import json
 import os
 from collections.abc import Iterator
 from contextlib import ExitStack
@@ -22,7 +21,9 @@ pytestmark = pytest.mark.heavy  # whole runs, one of them slow on purpose
 ROOT = Path(__file__).parents[2]
 PASSWORD = "odd & <quoted>"
 SEED = "11"
-CONSENTING = ("-p", "tests.odd_host.consenting")
+SHORTLY = ("-p", "tests.odd_host.brief")
+
+CONSENTS = ("--allow", "sr-unplug,vm-power,toolstack-restart,special-vdi-types,faults")
 
 OVER_REPORTED = {"ENABLE-19", "LIST-03"}
 """Level S: a block never written is not marked. A host that marks whole granules does not hold to it, on purpose."""
@@ -34,7 +35,7 @@ NO_XE = "the thin CLI of "
 BREAKABLE = ("ENABLE-04", "ENABLE-10", "ENABLE-13")
 """What the broken hosts are judged by: each breaks one of these, and the others stand beside it as control."""
 
-BRIEF = (*CONSENTING, "-k", "not any_situation")
+BRIEF = (*SHORTLY, "-k", "not any_situation")
 
 PRECISE, SLOWLY = ("ENABLE-01", "ENABLE-19", "LIST-01", "LIST-03"), ("DISABLE-01", "STATUS-02")
 """What an exact host is judged by (with one row of level M for each chapter), and what a slow one."""
@@ -51,21 +52,30 @@ def required(*ids: str) -> tuple[str, ...]:
     return tuple(word for one in ids for word in ("--requirement", one))
 
 
+def named(host: Served) -> tuple[str, ...]:
+    """Return the words that name every special SR, and the disk to look at where nothing can be created."""
+    furnished = host.host.furnished
+    places = {kind: f"{sr}/{furnished[kind]}" if kind in furnished else sr for kind, sr in host.host.srs.items()}
+    return tuple(f"--sr-kind={kind}={place}" for kind, place in places.items() if kind != "main")
+
+
 @dataclass(frozen=True)
 class Story:
-    """One run: the host's habits, what is selected, and what goes to pytest."""
+    """One run: the host's habits, what is selected, what goes to pytest, and whether all is named and consented to."""
 
     habits: Habits
     words: tuple[str, ...] = ()
-    own: tuple[str, ...] = CONSENTING
+    own: tuple[str, ...] = SHORTLY
+    consenting: bool = True
 
 
 STORIES = {
-    "everything": Story(Habits(), own=(*CONSENTING, "-k", f"not ({' or '.join(LONG + ABSENT)})")),
+    "everything": Story(Habits(), own=(*SHORTLY, "-k", f"not ({' or '.join(LONG + ABSENT)})")),
     "as a user": Story(
         Habits(seed=5, reference="{id}", slow=frozenset({"VDI.enable_cbt", "VDI.snapshot"})),
         ("--suite", "status", "--suite", "faults"),
         own=("-k", "not after_any_sequence"),
+        consenting=False,
     ),
     "exact": Story(
         Habits(exact=True, lists_methods=True, reference="OpaqueRef:{id}/{cls}", slow=frozenset({"VDI.disable_cbt"})),
@@ -94,9 +104,9 @@ class Runs:
 
     def _run(self, folder: Path, story: Story, host: Served) -> Ran:
         words = ["run", "--target", host.url, "--sr", host.host.srs["main"], "--seed", SEED, *story.words]
-        others = {kind: uuid for kind, uuid in host.host.srs.items() if kind != "main"}
+        words += (*CONSENTS, *named(host)) if story.consenting else ()
         path = os.pathsep.join(filter(None, (str(ROOT), os.environ.get("PYTHONPATH"))))
-        extra = {"XENCBT_PASSWORD": PASSWORD, "PYTHONPATH": path, "ODD_HOST_SRS": json.dumps(others)}
+        extra = {"XENCBT_PASSWORD": PASSWORD, "PYTHONPATH": path}
         return xencbt(folder, *words, *(("--", *story.own) if story.own else ()), extra=extra)
 
 

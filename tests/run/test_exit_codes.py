@@ -80,7 +80,7 @@ def test_a_filter_of_pytest_that_matches_nothing_is_2(tmp_path: Path) -> None:
         (("--seed", "many"), "whole number"),
         (("--speed", "slow"), "invalid choice"),
         (("--nonsense",), "unrecognized arguments"),
-        (("--target", "https://10.1.2.3", "--sr", "x"), "not on loopback"),
+        (("--target", "http://10.1.2.3", "--sr", "x"), "plain http is for loopback only"),
         (("--target", "http://127.0.0.1:1"), "--sr is needed"),
         (("--target", "https://127.0.0.1:1", "--sr", "x", "--ca", "x.pem", "--insecure"), "exclude each other"),
         (("--target", "https://127.0.0.1:1", "--sr", "x", "--fingerprint", "ab"), "64 hexadecimal digits"),

@@ -115,7 +115,9 @@ def lab(
         recorder=host.recorder,
         product=cast("Product", None),
         repositories={"main": Repository("main", "sr", "sr-uuid", "lvm", {"VDI_CONFIG_CBT": 1}, frozenset())},
-        capabilities=Capabilities((Capability("call-counts", counted, ""),)),
+        capabilities=Capabilities(
+            (Capability("call-counts", counted, ""), Capability("raw-import", present=True, detail=""))
+        ),
         profile=XAPI,
         warning=None,
         journal=journal,

@@ -11,7 +11,7 @@ from xencbt.fixtures.bench import Bench
 from xencbt.fixtures.lab import Lab
 from xencbt.fixtures.targets import Target
 from xencbt.harness.bitmap import BLOCK, Bitmap
-from xencbt.harness.capabilities import Capabilities, Product, Repository
+from xencbt.harness.capabilities import Capabilities, Capability, Product, Repository
 from xencbt.harness.journal import Journal
 from xencbt.harness.model import (
     Attach,
@@ -54,7 +54,7 @@ def play(host: TrackingHost, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
         recorder=host.recorder,
         product=cast("Product", None),
         repositories={"main": main},
-        capabilities=Capabilities(()),
+        capabilities=Capabilities((Capability("raw-import", present=True, detail=""),)),
         profile=XAPI,
         warning=None,
         journal=journal,
