@@ -75,8 +75,12 @@ def snapshot_with_content(lab: Lab) -> tuple[Disk, bytes]:
         for at, length in ((0, 1), (BLOCK - 1, 2), (2 * BLOCK, 2 * BLOCK), (disk.size - 4096, 4096)):
             content[at : at + length] = data = lab.content.draw(length)
             disk.write(offset=at, data=data)
+        content[6 * BLOCK : 8 * BLOCK] = same = b"\x5a" * (
+            2 * BLOCK
+        )  # storage may keep such blocks in a way of its own
+        disk.write(offset=6 * BLOCK, data=same)
         snapshot = disk.snapshot()
-        disk.write(blocks=(0, 1, 2, 5))
+        disk.write(blocks=(0, 1, 2, 5, 7))
     return snapshot, bytes(content)
 
 
