@@ -129,14 +129,13 @@ class Backup:
         self.snapshots = [self.latest]
         self.bitmap = Bitmap(b"")
 
-    def increment(self, without: Disk | None = None) -> None:
+    def increment(self, meanwhile: Callable[[], object] = lambda: None) -> None:
         """Take a snapshot, list what changed since the latest one, and put just these blocks of it onto the image.
 
-        `without`: a snapshot taken since the latest one, which is destroyed before the changes are listed.
+        `meanwhile` happens between: what is done to the disk then, or to other snapshots, must make no difference.
         """
         now = self._disk.snapshot()
-        if without is not None:
-            without.destroy()
+        meanwhile()
         self.bitmap = assert_listed(self.latest, now, ())
         if len(self.bitmap) * BLOCK > MOST_BYTES:
             raise Blocked(f"{len(self.bitmap)} blocks are marked as changed: too many to read")

@@ -14,6 +14,7 @@ from xencbt.harness.decides import decides
 from xencbt.harness.expectations import refusals
 from xencbt.harness.model import Enable, Resize, Snapshot, Write
 from xencbt.harness.verdicts import Violation
+from xencbt.suites.edges import GIB, LARGEST, edges
 from xencbt.suites.guests import undisturbed
 from xencbt.suites.histories import SIZE, WRITING, History, histories, perform
 from xencbt.suites.listing import assert_listed
@@ -119,6 +120,52 @@ def test_the_bitmap_covers_a_disk_that_grows_again_and_again(lab: Lab, growths: 
             play.do(Write("a", disk.size - 1, 1))
             play.do(Snapshot("a", f"after {number}"))
         play.listings()
+
+
+@decides("LIST-02")
+@pytest.mark.parametrize("size", [128 * GIB, LARGEST], ids=["128 GiB", "2040 GiB"])
+def test_writes_next_to_each_power_of_two_are_listed(lab: Lab, size: int) -> None:
+    """Just below and just above, 4 GiB among them, each on its own side; what was not written is not needed for it."""
+    with lab.precondition("a large tracked disk with a baseline"):
+        disk = lab.create_disk(size=size).enable_cbt()
+        baseline = disk.snapshot()
+    places = edges(disk.size)
+    between = disk.write(blocks=places[0::2], length=512).snapshot()
+    last = disk.write(blocks=places[1::2], length=512).snapshot()
+    assert_listed(baseline, between, places[0::2])
+    assert_listed(between, last, places[1::2])
+    assert_listed(baseline, last, places)
+
+
+@decides("LIST-03")
+def test_writes_next_to_each_power_of_two_mark_no_other_block(lab: Lab) -> None:
+    """An offset that is cut short somewhere marks a block it does not mean."""
+    with lab.precondition("a large tracked disk with a baseline"):
+        disk = lab.create_disk(size=LARGEST).enable_cbt()
+        baseline = disk.snapshot()
+    places = edges(disk.size)[::2]
+    bitmap = assert_listed(baseline, disk.write(blocks=places, length=512).snapshot(), places)
+    superfluous = bitmap.blocks - set(places)
+    if superfluous:
+        raise Violation("blocks never written are marked", expected=("none",), actual=describe(superfluous))
+
+
+@decides("LIST-05")
+def test_the_bitmap_covers_a_disk_that_grew_across_powers_of_two(lab: Lab) -> None:
+    """Over 4 GiB and 128 GiB, up to the largest size: what was written before each growth and after it is listed."""
+    with lab.precondition("a tracked disk with a baseline"):
+        disk = lab.create_disk(size=4 * GIB - STEP).enable_cbt()
+        states = [disk.snapshot()]
+    written: list[set[int]] = []
+    for size in (4 * GIB + STEP, 128 * GIB + STEP, LARGEST):
+        old = block_count(disk.size)
+        disk.write(blocks=(old - 1,), length=1)
+        disk.resize(size)
+        disk.write(blocks=(old, block_count(disk.size) - 1), length=1)
+        states.append(disk.snapshot())
+        written.append({old - 1, old, block_count(disk.size) - 1})
+    for (first, earlier), (last, later) in combinations(enumerate(states), 2):
+        assert_listed(earlier, later, set().union(*written[first:last]))
 
 
 @decides("LIST-07")

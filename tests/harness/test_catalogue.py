@@ -60,7 +60,7 @@ def test_levels_are_those_of_the_documentation() -> None:
 
 
 def test_the_first_chapters_are_implemented() -> None:
-    assert {"SET", "ENABLE", "DISABLE", "STATUS", "LIST", "EXPORT"} == IMPLEMENTED
+    assert {"SET", "ENABLE", "DISABLE", "STATUS", "LIST", "EXPORT", "RESTORE"} == IMPLEMENTED
 
 
 def test_it_is_read_once() -> None:
