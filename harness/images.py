@@ -9,7 +9,6 @@ from xencbt.harness.outcome import Indeterminate, Ok, Outcome
 from xencbt.harness.session import Session, clock, shorten
 from xencbt.harness.transfers import (
     TRANSFER_DEADLINE_S,
-    Partial,
     record,
     request_head,
     transferred,
@@ -28,18 +27,16 @@ def export_pieces(
     size: int,
     take: Callable[[Piece], None],
     *,
-    base: str | None = None,
     deadline_s: float = TRANSFER_DEADLINE_S,
 ) -> Outcome:
     """Have `take` see what the VHD export of the disk with reference `vdi` holds, of `size` bytes, ascending: Ok("").
 
-    With `base`, the reference of another VDI: what differs from that one. Indeterminate where the stream is no VHD.
+    Indeterminate where the stream is no VHD of such a disk.
     """
-    relative = {} if base is None else {"base": base}
-    step = f'GET /export_raw_vdi("{shorten(vdi)}", vhd{" to a base" if base else ""})'
+    step = f'GET /export_raw_vdi("{shorten(vdi)}", vhd)'
 
     def transfer(sock: socket.socket, deadline: Deadline, task: str) -> Outcome:
-        query = {"vdi": vdi, "format": "vhd", "task_id": task} | relative
+        query = {"vdi": vdi, "format": "vhd", "task_id": task}
         send(sock, [request_head(session, "GET", "/export_raw_vdi", query)], deadline)
         with receive(sock, "GET", deadline) as response:
             if response.status != http.client.OK:
@@ -48,11 +45,10 @@ def export_pieces(
                 for piece in decode(response.read, size):
                     take(piece)
             except BadVhd as error:
-                return Ok(Partial(Indeterminate(f"no VHD stream: {error}")))
+                return Indeterminate(f"no VHD stream: {error}")
         return Ok("")
 
-    outcome = under_a_task(session, step, transfer, deadline_s)
-    return outcome.value if isinstance(outcome, Ok) and isinstance(outcome.value, Indeterminate) else outcome
+    return under_a_task(session, step, transfer, deadline_s)
 
 
 def import_image(
