@@ -170,8 +170,8 @@ def _revert(state: State, step: Revert) -> tuple[State, ...]:
     Where the host puts the content back, a log that knows what was overwritten may go on; then it need not be precise.
     """
     disk, snapshot = state.disk(step.disk), state.disk(step.snapshot)
-    if snapshot.snapshot_of != disk.name:
-        raise OutsideModel(f"{snapshot.name} is no snapshot of {disk.name}")
+    if not snapshot.is_a_snapshot:
+        raise OutsideModel(f"{snapshot.name} is no snapshot")
     if step.name != disk.name:
         fresh = Disk(
             name=_fresh(state, step.name),

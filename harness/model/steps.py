@@ -94,10 +94,10 @@ class Destroy:
 
 @dataclass(frozen=True, slots=True)
 class Revert:
-    """This disk's part of a VM.revert: the VM's `disk` goes back to what `snapshot` of it holds.
+    """This disk's part of a VM.revert: the VM's `disk` goes back to what `snapshot` holds.
 
-    `name` is the disk that the VM has afterwards: another one that took the place of `disk`, or `disk` itself where the
-    host puts its content back.
+    That is a snapshot of it, or of a disk that it took the place of by an earlier revert. `name` is the disk that the
+    VM has afterwards: another one, or `disk` itself where the host puts its content back.
     """
 
     disk: str

@@ -114,12 +114,15 @@ def test_an_sr_that_is_not_attached_takes_nothing_back() -> None:
     assert model.allowed(OTHER_DISK) == refusals.sr_not_attached()
 
 
-@pytest.mark.parametrize("steps", [(Create("other", SIZE), Snapshot("other", "foreign")), ()])
-def test_only_a_disk_own_snapshots_lead_back(steps: tuple[Step, ...]) -> None:
-    model = after(*steps)
-    foreign = "foreign" if steps else "disk"
-    with pytest.raises(OutsideModel, match="no snapshot of disk"):
-        model.happened(Revert("disk", foreign, "back"))
+def test_one_goes_back_from_what_a_revert_made_to_snapshots_of_the_first_disk_too() -> None:
+    model = after(OTHER_DISK, Enable("back"), write(9, "back"), Revert("back", "newer", "again"))
+    assert model.disk("again").content == model.disk("newer").content
+    assert model.enabled("again") is False
+
+
+def test_only_snapshots_lead_back() -> None:
+    with pytest.raises(OutsideModel, match="disk is no snapshot"):
+        after(Revert("disk", "disk", "back"))
 
 
 def test_destroying_what_a_revert_made_leaves_the_snapshots() -> None:
