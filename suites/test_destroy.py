@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from xencbt.fixtures.disks import Disk
+from xencbt.fixtures.exports import addresses, connected, is_secured, served
 from xencbt.fixtures.lab import MIB, Lab
 from xencbt.fixtures.vms import NULL, Vm
 from xencbt.harness.bitmap import BLOCK
@@ -16,6 +17,7 @@ from xencbt.harness.capabilities import MAIN
 from xencbt.harness.decides import decides
 from xencbt.harness.expectations import SUCCESS, VdiType, either, refusals
 from xencbt.harness.model import DataDestroy
+from xencbt.harness.nbd_protocol import NbdRefused
 from xencbt.harness.outcome import Failed, Ok, Outcome
 from xencbt.harness.verdicts import Violation
 from xencbt.suites.destroying import (
@@ -269,6 +271,24 @@ def test_metadata_alone_is_not_offered_over_nbd(lab: Lab) -> None:
     lab.check(with_data.attempt("get_nbd_info"), SUCCESS, "VDI.get_nbd_info of a snapshot with data")
     emptied = snapshot.data_destroy()
     lab.refuses(emptied, "get_nbd_info", expectation=refusals.wrong_type(VdiType.CBT_METADATA, emptied.ref))
+
+
+@decides("DESTROY-05")
+def test_metadata_alone_is_not_served_over_nbd(lab: Lab) -> None:
+    """The export name that gave the snapshot's bytes while it had some is refused afterwards."""
+    _, (_, snapshot, _) = backup_set(lab)
+    data = snapshot.read(0, BLOCK)
+    with lab.conditions.served_over_nbd():
+        at = addresses(snapshot)[0]
+        with served(snapshot, at) as opened:
+            assert_same_content(opened.read(0, BLOCK), data, "the snapshot over NBD")
+        snapshot.data_destroy()
+        with connected(lab, at) as client:
+            try:
+                client.open(tls=is_secured(lab))
+            except NbdRefused:
+                return
+        raise Violation("metadata alone is served over NBD", expected=("a refused export",), actual="an open export")
 
 
 @decides("DESTROY-05", "DESTROY-06")

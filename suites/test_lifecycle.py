@@ -505,3 +505,32 @@ def test_reverting_to_any_snapshot_after_any_history(lab: Lab, story: list[tuple
         for (earlier, later), bitmap in bitmaps.items():
             before, after = (images[world.play.disks[name]] for name in (earlier, later))
             assert_safe(bitmap, before, after, f"from {earlier} to {later}")
+
+
+# LIFE-08: out and in again
+
+
+@decides("LIFE-08")
+@pytest.mark.parametrize("of_a_snapshot", [False, True], ids=["VM", "VM snapshot"])
+def test_a_vm_that_comes_in_again_is_not_tracked(lab: Lab, *, of_a_snapshot: bool) -> None:
+    """Its disks have the bytes that went out and no set; the disks it was made from keep theirs."""
+    disk, baseline = tracked(lab)
+    with lab.precondition("a VM with an enabled and a disabled disk"):
+        other = lab.create_disk(size=SIZE).write(block=7)
+        vm = lab.create_vm(disk, other)
+    source = vm.snapshot() if of_a_snapshot else vm
+    origins = source.disks()
+    images = contents(origins)
+    before = assert_listed(baseline, origins[0], {1})
+    with lab.unchanged(*origins, baseline, after="an export and an import of the VM"):
+        made = source.through_a_file(MAIN).disks()
+    if len(made) != len(origins):
+        raise Violation("the VM came in with other disks", expected=(f"{len(origins)} disks",), actual=f"{len(made)}")
+    for came, origin in zip(made, origins, strict=True):
+        assert_reads(came, enabled=False)
+        assert_same_content(came.read(), images[origin], "what came in")
+        assert_unrelated(baseline, came)
+        assert_unrelated(origin, came)
+    if assert_listed(baseline, origins[0], {1}) != before:
+        raise Violation("the export changed what the source lists", expected=(str(before),), actual="another bitmap")
+    begins_anew(made[0], [baseline, disk])
