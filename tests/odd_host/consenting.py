@@ -14,7 +14,7 @@ from xencbt.fixtures import targets
 from xencbt.fixtures.bench import Bench
 from xencbt.harness import judge, searching
 
-CONSENTS = frozenset({"sr-unplug", "vm-power", "toolstack-restart", "special-vdi-types", "faults"})
+CONSENTS = frozenset({"sr-unplug", "vm-power", "toolstack-restart", "special-vdi-types", "faults", "migrate"})
 
 EXAMPLES = 5
 """The fewest that earn a pass."""
