@@ -493,7 +493,7 @@ def test_reverting_again_and_again(lab: Lab) -> None:
 
 
 @decides("LIFE-07")
-@given(story=st.lists(acts(), min_size=3, max_size=7))
+@given(story=st.lists(acts(), min_size=2, max_size=6))
 def test_reverting_to_any_snapshot_after_any_history(lab: Lab, story: list[tuple[str, int]]) -> None:
     """Writes, VM snapshots, reverts and switching in any order: every bitmap is held against the real bytes."""
     with lab.example():
