@@ -98,6 +98,16 @@ def test_when_one_disk_finds_no_room_none_moves(lab: Laboratory) -> None:
     assert all(lab.store().is_written(lab.record(vdi)["uuid"]) for vdi in before)
 
 
+@pytest.mark.parametrize("call", ["VDI.copy", "VDI.pool_migrate"])
+def test_a_disk_of_which_only_the_log_is_left_goes_nowhere(lab: Laboratory, call: str) -> None:
+    vdi = lab.tracked_disk()
+    lab.plug_into_vm(vdi)
+    del lab.store().disks[lab.record(vdi)["uuid"]]
+    lab.host.db.update("VDI", vdi, cbt_enabled=False)
+    more = ({},) if call == "VDI.pool_migrate" else (NULL, NULL)
+    assert lab.refusal(call, vdi, lab.sr("file"), *more)[0] == "SR_BACKEND_FAILURE_46"
+
+
 def test_a_place_that_cannot_be_reached_is_refused_before_anything_moves(lab: Laboratory) -> None:
     assert lab.refusal("VM.migrate_send", *sending(lab, {lab.vdi: lab.sr("no-pbd")}))[0] == "SR_HAS_NO_PBDS"
     nowhere: tuple[Any, ...] = (lab.vm, {"host": "OpaqueRef:nobody"}, True, {}, {}, {}, {})
