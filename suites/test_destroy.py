@@ -74,7 +74,7 @@ def test_data_goes_and_metadata_stays(lab: Lab, sr: str) -> None:
 
 
 @decides("DESTROY-01", "LIST-09")
-@given(history=histories(WRITING, longest=8), chosen=st.sets(st.integers(0, 8), min_size=1))
+@given(history=histories(WRITING, longest=5), chosen=st.sets(st.integers(0, 5), min_size=1, max_size=3))
 def test_metadata_tells_what_the_snapshot_told(lab: Lab, history: History, chosen: set[int]) -> None:
     """Whichever snapshots lose their data: all pairs list what they listed, and the others keep their bytes."""
     with lab.example():
@@ -324,11 +324,11 @@ def test_the_rest_of_the_set_stays_valid(lab: Lab, position: int, *, emptied: bo
 
 
 @decides("DESTROY-06")
-@given(order=st.permutations(range(5)), emptied=st.sets(st.integers(0, 4)), kept=st.integers(1, 3))
+@given(order=st.permutations(range(4)), emptied=st.sets(st.integers(0, 3)), kept=st.integers(1, 2))
 def test_snapshots_go_in_any_order(lab: Lab, order: list[int], emptied: set[int], kept: int) -> None:
     """However many go, in whatever order, with or without their data: what is left compares safely."""
     with lab.example():
-        disk, snapshots = backup_set(lab, 5)
+        disk, snapshots = backup_set(lab, 4)
         images = contents([*snapshots, disk])
         for number in order[kept:]:
             going = snapshots[number]

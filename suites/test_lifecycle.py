@@ -107,7 +107,7 @@ def test_a_snapshot_of_a_disabled_disk_is_in_no_set(lab: Lab, way: str) -> None:
 
 
 @decides("LIFE-01")
-@given(history=histories(SWITCHING, longest=9))
+@given(history=histories(SWITCHING, longest=7))
 def test_every_snapshot_has_the_status_its_disk_had(lab: Lab, history: History) -> None:
     """However often the disk is enabled and disabled: each snapshot keeps its status, and its set."""
     with lab.example():
@@ -158,7 +158,7 @@ def test_what_is_made_from_a_tracked_disk_starts_untracked(lab: Lab, source: str
 
 
 @decides("LIFE-02")
-@given(history=histories({**WRITING, Doing.DISABLE: 1}, longest=6), which=st.integers(0, 20), copying=st.booleans())
+@given(history=histories({**WRITING, Doing.DISABLE: 1}, longest=4), which=st.integers(0, 20), copying=st.booleans())
 def test_nobody_else_notices_a_clone_or_a_copy(lab: Lab, history: History, which: int, *, copying: bool) -> None:
     """Of any disk or snapshot with any history: what is made has a set only once it is enabled, one of its own."""
     with lab.example():
@@ -493,7 +493,7 @@ def test_reverting_again_and_again(lab: Lab) -> None:
 
 
 @decides("LIFE-07")
-@given(story=st.lists(acts(), min_size=2, max_size=6))
+@given(story=st.lists(acts(), min_size=2, max_size=5))
 def test_reverting_to_any_snapshot_after_any_history(lab: Lab, story: list[tuple[str, int]]) -> None:
     """Writes, VM snapshots, reverts and switching in any order: every bitmap is held against the real bytes."""
     with lab.example():
