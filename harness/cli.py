@@ -178,7 +178,12 @@ def _plugin_arguments(chosen: argparse.Namespace) -> list[str]:
 
 def _names_a_place(word: str) -> bool:
     """Tell whether a pytest argument names tests: a path, a node id, or a package after --pyargs."""
-    return word == "--pyargs" or (not word.startswith("-") and Path(word.partition("::")[0]).exists())
+    if word.startswith("-"):
+        return word == "--pyargs"
+    try:
+        return Path(word.partition("::")[0]).exists()
+    except OSError:  # longer than any name of a file: an expression
+        return False
 
 
 def _interrupt(signum: int, frame: FrameType | None) -> None:  # noqa: ARG001  the signature of a signal handler

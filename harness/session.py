@@ -165,6 +165,10 @@ class Session:
         once.deadline_s = self.deadline_s if deadline_s is None else deadline_s
         started = clock()
         outcome = self._outcome(method, wire)
+        if isinstance(outcome, Ok) and isinstance(outcome.value, dict):
+            keep_secret(
+                self.recorder.secrets, str(outcome.value.get("session_id", ""))
+            )  # host.migrate_receive gives one
         self._record(method, params, outcome, started, once.received)
         if not self.disturbed:
             self._tell_breaker(method, outcome)

@@ -27,6 +27,10 @@ class Partial:
     value: object
 
 
+TASK_RESULT = Ok("the result of the task")
+"""What a transfer gives whose value is what its task says in the end."""
+
+
 def request_head(
     session: Session, verb: str, path: str, options: Mapping[str, str], length: int | None = None
 ) -> bytes:
@@ -116,6 +120,8 @@ def _task_says(session: Session, task: str, seen: Outcome) -> Outcome:
     if status == "failure":
         code, *params = [str(part) for part in answer.value.get("error_info") or ["UNKNOWN"]]
         return Failed(code, tuple(params))
+    if status == "success" and seen == TASK_RESULT:
+        return Ok(str(answer.value.get("result", "")))
     if status == "success" or isinstance(seen, Indeterminate):
         return seen
     return Indeterminate(f"the connection closed, and the task is still {status}")

@@ -5,7 +5,8 @@ from itertools import combinations
 
 from xencbt.fixtures.disks import Disk
 from xencbt.harness.bitmap import BLOCK, BadBitmap, Bitmap, describe
-from xencbt.harness.expectations import refusals
+from xencbt.harness.expectations import SUCCESS, either, refusals
+from xencbt.harness.outcome import Ok
 from xencbt.harness.verdicts import Violation
 from xencbt.suites.listing import assert_listed
 
@@ -80,6 +81,20 @@ def assert_comparable(
         found[earlier, later] = bitmap = assert_listed(earlier, later, ())
         assert_safe(bitmap, images[earlier], images[later], f"from state {first} to state {last}")
     return found
+
+
+def assert_misses_nothing(earlier: Disk, later: Disk) -> bool:
+    """Expect that listing from `earlier` to `later` is refused, or marks every block in which their contents differ.
+
+    Returns whether it was listed; raises Violation.
+    """
+    lab = later.lab
+    outcome = earlier.attempt("list_changed_blocks", later.ref)
+    refused = refusals.unrelated() | refusals.doubtful_log()
+    lab.check(outcome, either(SUCCESS, refused), "VDI.list_changed_blocks")
+    if isinstance(outcome, Ok):
+        assert_safe(marked(outcome.value), earlier.read(), later.read())
+    return isinstance(outcome, Ok)
 
 
 def assert_unrelated(earlier: Disk, later: Disk) -> None:

@@ -16,6 +16,7 @@ from xencbt.harness.model.steps import (
     HostDisabled,
     ListChanged,
     Resize,
+    Revert,
     SetOnBoot,
     Snapshot,
     Step,
@@ -33,11 +34,12 @@ OPERATIONS: dict[type[Step], str] = {
     SetOnBoot: "set_on_boot",
     DataDestroy: "data_destroy",
     Destroy: "destroy",
+    Revert: "revert",
     ListChanged: "list_changed_blocks",
 }
 """The VDI operation that a step calls."""
 
-_NEEDS_WRITABLE = frozenset({"snapshot", "clone", "copy", "resize", "data_destroy", "destroy"})
+_NEEDS_WRITABLE = frozenset({"snapshot", "clone", "copy", "resize", "data_destroy", "destroy", "revert"})
 
 
 def allowed(state: State, step: Step) -> Expectation:
@@ -60,10 +62,10 @@ def allowed(state: State, step: Step) -> Expectation:
 
 
 def _situation(
-    state: State, step: Enable | Disable | Snapshot | Clone | Copy | Resize | SetOnBoot | DataDestroy | Destroy
+    state: State, step: Enable | Disable | Snapshot | Clone | Copy | Resize | SetOnBoot | DataDestroy | Destroy | Revert
 ) -> rules.Situation:
     operation = OPERATIONS[type(step)]
-    disk = state.disk(step.disk)
+    disk = state.disk(step.snapshot if isinstance(step, Revert) else step.disk)
     storage = state.storage_of(disk)
     if operation in _NEEDS_WRITABLE and storage.writable is not True:
         raise OutsideModel(f"the documentation does not say how {operation} fails on a storage that is not writable")

@@ -20,6 +20,7 @@ from xencbt.harness.model.steps import (
     HostDisabled,
     ListChanged,
     Resize,
+    Revert,
     SetOnBoot,
     Snapshot,
     Step,
@@ -52,6 +53,8 @@ def successors(state: State, step: Step) -> tuple[State, ...]:  # noqa: C901  on
             return (state.with_disks(replace(state.disk(disk), type=VdiType.CBT_METADATA)),)
         case Destroy(disk):
             return (_destroy(state, state.disk(disk)),)
+        case Revert():
+            return _revert(state, step)
         case ListChanged():
             return (state,)
         case Write():
@@ -158,6 +161,35 @@ def _destroy(state: State, disk: Disk) -> State:
     merged = intervals[following]
     intervals[following] = replace(merged, touched=merged.touched | disk.written)
     return gone.with_set(disk.member.set, tuple(intervals))
+
+
+def _revert(state: State, step: Revert) -> tuple[State, ...]:
+    """Take a disk back to its snapshot; whatever is listed afterwards misses nothing that differs (LIFE-07).
+
+    Where another disk takes its place, that one is like a clone of the snapshot: untracked, with a history of its own.
+    Where the host puts the content back, a log that knows what was overwritten may go on; then it need not be precise.
+    """
+    disk, snapshot = state.disk(step.disk), state.disk(step.snapshot)
+    if not snapshot.is_a_snapshot:
+        raise OutsideModel(f"{snapshot.name} is no snapshot")
+    if step.name != disk.name:
+        fresh = Disk(
+            name=_fresh(state, step.name),
+            size=snapshot.size,
+            storage=snapshot.storage,
+            type=snapshot.type,
+            on_boot=snapshot.on_boot,
+            sharable=snapshot.sharable,
+            ref=step.ref,
+            content=snapshot.content,
+        )
+        return (_destroy(state, disk).with_disks(fresh),)
+    back = replace(disk, size=snapshot.size, content=snapshot.content, attachment=Attachment.NONE)
+    untracked = state.with_disks(replace(back, member=None, sound=True))
+    if disk.member is None:
+        return (untracked,)
+    kept = state.with_disks(back).recorded(disk.member, frozenset(), sound=False)
+    return untracked, kept
 
 
 def _write(state: State, step: Write) -> State:

@@ -18,8 +18,8 @@ from xencbt.harness.model.disk import Attachment, Disk, OnBoot, Storage
 class Situation:
     """What one call meets: the disk it is about, its storage, and the call's own circumstances.
 
-    `related` and `same` are for listing (`disk` is the later one), `size` for resizing; `ordered` where the host's
-    order of checks is known.
+    `related` and `same` are for listing (`disk` is the later one), `size` for resizing; for reverting `disk` is the
+    snapshot. `ordered` where the host's order of checks is known.
     """
 
     operation: str
@@ -171,5 +171,6 @@ GROUPS: dict[str, tuple[tuple[Reason, ...], ...]] = {
     ),
     "data_destroy": ((DRIVER,), (ATTACHED_SR,), (NOT_A_SNAPSHOT, NO_CBT_METADATA), (IN_USE_FOR_DATA_DESTROY,)),
     "destroy": ((DRIVER,), (ATTACHED_SR,), (IN_USE_AT_ALL,), (HAS_RRDS,)),
+    "revert": ((DRIVER,), (ATTACHED_SR,), (METADATA_ONLY,), (RAW_IMAGE,), (NO_IMAGE_SPACE,)),
 }
 """The reasons to refuse each VDI operation. Alternatives between groups, the first that holds within one."""

@@ -93,6 +93,20 @@ class Destroy:
 
 
 @dataclass(frozen=True, slots=True)
+class Revert:
+    """This disk's part of a VM.revert: the VM's `disk` goes back to what `snapshot` holds.
+
+    That is a snapshot of it, or of a disk that it took the place of by an earlier revert. `name` is the disk that the
+    VM has afterwards: another one, or `disk` itself where the host puts its content back.
+    """
+
+    disk: str
+    snapshot: str
+    name: str
+    ref: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class ListChanged:
     """VDI.list_changed_blocks(earlier, later)."""
 
@@ -147,6 +161,7 @@ Step = (
     | SetOnBoot
     | DataDestroy
     | Destroy
+    | Revert
     | ListChanged
     | Write
     | Attach

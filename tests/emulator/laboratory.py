@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from xencbt.fixtures.emulator.blocks import BLOCK
+from xencbt.fixtures.emulator.control_domain import attached
 from xencbt.fixtures.emulator.dispatch import Dispatcher
 from xencbt.fixtures.emulator.errors import HostDownError, Refusal
 from xencbt.fixtures.emulator.host import EmulatedHost
@@ -117,6 +118,16 @@ class Laboratory:
         uuid = self.record(vdi)["uuid"]
         records = [self.host.db.get("message", ref) for ref in self.host.db.all("message")]
         return [record["name"] for record in records if record["obj_uuid"] == uuid]
+
+    def read_by_control_domain(self, vdi: Ref, offset: int, length: int) -> bytes:
+        """Read from a disk as a transfer does."""
+
+        async def read() -> bytes:
+            async with attached(self.host, vdi, writing=False) as disk:
+                assert len(self.record(vdi)["VBDs"]) >= 1
+                return disk.read(offset, length)
+
+        return self.runner.run(read())
 
     def plug_into_vm(self, vdi: Ref, mode: str = "RW") -> Ref:
         vbd: Ref = self.call("VBD.create", {"VM": self.vm, "VDI": vdi, "userdevice": "autodetect", "mode": mode})

@@ -117,15 +117,19 @@ def verbs() -> dict[str, Any]:
 
 
 @contextmanager
-def serve(options: Options | None = None, tls: ssl.SSLContext | None = None) -> Iterator[Served]:
-    """Serve a bare host for the length of the block."""
+def serve(
+    options: Options | None = None,
+    tls: ssl.SSLContext | None = None,
+    furnishing: Callable[[EmulatedHost], object] = furnish,
+) -> Iterator[Served]:
+    """Serve a host for the length of the block, a bare one unless it is furnished otherwise."""
     options = options or Options()
     options.password = PASSWORD
     loop = asyncio.new_event_loop()
 
     async def start() -> Served:
         host = EmulatedHost(options)
-        furnish(host)
+        furnishing(host)
         server = Server(host, Control(host, verbs()), tls)
         return Served(host, loop, server, await server.start())
 

@@ -172,6 +172,7 @@ def test_a_checkpoint_holds_disks_that_can_still_be_listed(lab: Laboratory) -> N
     vdi = lab.host.db.get("VBD", lab.host.db.get("VM", held)["VBDs"][0])["VDI"]
     assert lab.changed(base, vdi) == set()
     assert lab.refusal("VDI.destroy", vdi) == ("VDI_IN_USE", vdi, "destroy")
+    assert lab.read_by_control_domain(vdi, 0, 4) == bytes(4)
 
 
 def test_destroying_a_vm_leaves_its_disks(lab: Laboratory) -> None:

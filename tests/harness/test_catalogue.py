@@ -60,7 +60,8 @@ def test_levels_are_those_of_the_documentation() -> None:
 
 
 def test_the_first_chapters_are_implemented() -> None:
-    assert {"SET", "ENABLE", "DISABLE", "STATUS", "LIST", "EXPORT", "RESTORE"} == IMPLEMENTED
+    first = {"SET", "ENABLE", "DISABLE", "STATUS", "LIST", "DESTROY", "EXPORT", "RESTORE", "LIFE"}
+    assert first <= IMPLEMENTED
 
 
 def test_it_is_read_once() -> None:

@@ -55,6 +55,16 @@ def test_where_it_may_be_somebody_else_s_nothing_is_touched_and_it_is_told(seen:
     assert "us" in decision.unclear["t2"]
 
 
+@pytest.mark.parametrize("how", ["revert", "migrate_send", "pool_migrate"])
+def test_a_disk_that_took_the_place_of_another_is_found_by_what_it_was_made_from(how: str) -> None:
+    held = Item("t5", "VDI", "snapshot", "uv2", State.CREATED, "held", "u5", sr="SR")
+    replacing = Item("t6", "VDI", how, "u5", sr="SR")
+    made = replace(CLONED, ref="new", tag="run/t5", vms=frozenset({"vm"}))
+    decision = decided([SOURCE, VM, held, replacing], made)
+    assert decision.found == {"t6": [made]}
+    assert touched(decided([SOURCE, VM, held], made)) == set()
+
+
 def test_a_snapshot_of_something_else_with_our_token_is_left() -> None:
     decision = decided([SOURCE, SNAPSHOT], replace(TAKEN, snapshot_of="clone of theirs"))
     assert touched(decision) == set()

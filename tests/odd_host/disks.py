@@ -104,6 +104,43 @@ class Disks:
         self._with_data(ref)
         return self._copied(ref)
 
+    def copy(self, ref: str, sr: str, *_: object) -> str:
+        """Copy to the SR, where sizes round up in its own way."""
+        row = self._with_data(ref)
+        if row["on_boot"] == "reset":
+            raise Refusal("VDI_ON_BOOT_MODE_INCOMPATIBLE_WITH_OPERATION")
+        self._attached(sr)
+        made = self._copied(ref)
+        self.records.set("VDI", made, SR=sr)
+        return made
+
+    def pool_migrate(self, ref: str, sr: str, _options: object) -> str:
+        """Move the disk, which stays the same object: nothing but its SR changes."""
+        row = self._with_data(ref)
+        if not self.records.refs("VBD", VDI=ref):
+            raise Refusal("VDI_NEEDS_VM_FOR_MIGRATE", ref)
+        if row["cbt_enabled"]:
+            raise Refusal("VDI_CBT_ENABLED", ref)
+        self._attached(sr)
+        self.records.set("VDI", ref, SR=sr)
+        return ref
+
+    def put_back(self, ref: str, snapshot: str) -> None:
+        """Give a disk the content of its snapshot again, in place; what is overwritten thereby counts as written."""
+        content = self._content[ref]
+        kept = dict(self._content[snapshot])
+        if ref in self._places:
+            differing = {block for block in {*content, *kept} if content.get(block) != kept.get(block)}
+            self._places[ref].within.history.append(frozenset(differing))
+        self._content[ref] = kept
+        self.records.set("VDI", ref, virtual_size=self.records.row("VDI", snapshot)["virtual_size"])
+        self._activate(ref)
+
+    def get_nbd_info(self, ref: str) -> list[Any]:
+        """Say that the disk is served nowhere, as long as there is something to serve."""
+        self._with_data(ref)
+        return []
+
     def resize(self, ref: str, size: str) -> str:
         row = self._with_data(ref)
         if self.in_use(ref):

@@ -78,7 +78,7 @@ class Records:
         own = {"odd_reads_so_far": str(self._reads), "odd_opinion": {"on": cls, "is": "none"}}
         fields = list({**self.row(cls, ref), **own}.items())
         self.random.shuffle(fields)
-        return {name: self._unordered(value) for name, value in fields}
+        return {name: value if name == "error_info" else self._unordered(value) for name, value in fields}
 
     def generic(self, cls: str, call: str, params: list[Any]) -> Any:
         """Make a call that every class has; raises Refusal for what is none."""

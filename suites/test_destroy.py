@@ -1,0 +1,416 @@
+"""Deleting VDI snapshot data and retaining the snapshot metadata: the page of that name, and the API reference."""
+
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from xencbt.fixtures.disks import Disk
+from xencbt.fixtures.exports import addresses, connected, is_secured, served
+from xencbt.fixtures.lab import MIB, Lab
+from xencbt.fixtures.vms import NULL, Vm
+from xencbt.harness.bitmap import BLOCK
+from xencbt.harness.capabilities import MAIN
+from xencbt.harness.decides import decides
+from xencbt.harness.expectations import SUCCESS, VdiType, either, refusals
+from xencbt.harness.model import DataDestroy
+from xencbt.harness.nbd_protocol import NbdRefused
+from xencbt.harness.outcome import Failed, Ok, Outcome
+from xencbt.harness.verdicts import Violation
+from xencbt.suites.destroying import (
+    METADATA,
+    assert_gone,
+    assert_metadata_only,
+    data_freed,
+    held_by_nobody,
+    metadata_only,
+    waiting,
+)
+from xencbt.suites.histories import WRITING, History, histories
+from xencbt.suites.listing import assert_listed, assert_same_listings, listings
+from xencbt.suites.restoring import assert_comparable, assert_same_content, assert_unrelated, contents
+from xencbt.suites.scenarios import DISK, Offer, build, situations
+from xencbt.suites.situations import WITH_CBT
+from xencbt.suites.test_listing import played
+
+SIZE = 2 * MIB
+"""Bytes of a disk: small, since its content is read again and again."""
+
+Set = tuple[Disk, list[Disk]]
+"""A tracked disk and its snapshots, oldest first."""
+
+
+@pytest.fixture(autouse=True)
+def content_moves(lab: Lab) -> None:
+    """Every test of this chapter writes to disks, and reads them."""
+    lab.require("raw-import", "raw-export")
+
+
+def backup_set(lab: Lab, snapshots: int = 3, *, sr: str = MAIN) -> Set:
+    """Give a tracked disk with that many snapshots; before the nth the block of that number was written."""
+    with lab.precondition("a backup set"):
+        disk = lab.create_disk(sr=sr, size=SIZE).enable_cbt()
+        return disk, [disk.write(block=number).snapshot() for number in range(snapshots)]
+
+
+# DESTROY-01, 02: what data_destroy does
+
+
+@decides("DESTROY-01", "LIST-09")
+@pytest.mark.parametrize("sr", [MAIN, "file", "unrounded"])
+def test_data_goes_and_metadata_stays(lab: Lab, sr: str) -> None:
+    """The type becomes cbt_metadata, nothing can be read any more, and every listing is as it was."""
+    disk, snapshots = backup_set(lab, sr=sr)
+    members = [*snapshots, disk]
+    before = listings(members)
+    for snapshot in snapshots:
+        with data_freed(snapshot):
+            snapshot.data_destroy()
+        assert_metadata_only(snapshot)
+        assert_same_listings(members, before, "VDI.data_destroy")
+
+
+@decides("DESTROY-01", "LIST-09")
+@given(history=histories(WRITING, longest=5), chosen=st.sets(st.integers(0, 5), min_size=1, max_size=3))
+def test_metadata_tells_what_the_snapshot_told(lab: Lab, history: History, chosen: set[int]) -> None:
+    """Whichever snapshots lose their data: all pairs list what they listed, and the others keep their bytes."""
+    with lab.example():
+        play = played(lab, history)
+        snapshots = [play.disks[name] for name in play.names_of_snapshots()]
+        images = contents(snapshots)
+        members = [*snapshots, play.disks["a"]]
+        before = listings(members)
+        emptied = [snapshots[number % len(snapshots)] for number in sorted(chosen)]
+        for snapshot in dict.fromkeys(emptied):
+            snapshot.data_destroy()
+            assert_metadata_only(snapshot)
+        assert_same_listings(members, before, "VDI.data_destroy")
+        for snapshot in snapshots:
+            if snapshot not in emptied:
+                assert_same_content(snapshot.read(), images[snapshot], "a snapshot that was left alone")
+
+
+@decides("DESTROY-02")
+def test_destroying_data_twice_changes_nothing_more(lab: Lab) -> None:
+    """What has no data any more is left as it is, whatever happened to the disk in between."""
+    disk, snapshots = backup_set(lab)
+    before = listings(snapshots)
+    emptied = snapshots[1].data_destroy()
+    for between in (None, disk.disable_cbt, disk.enable_cbt):
+        if between is not None:
+            between()
+        with lab.unchanged(*snapshots, after="a second VDI.data_destroy"):
+            emptied.data_destroy()
+        assert_metadata_only(emptied)
+    assert_same_listings(snapshots, before, "a second VDI.data_destroy")
+
+
+# DESTROY-03: what is not destroyed alone
+
+
+@decides("DESTROY-03")
+@pytest.mark.parametrize("enabled", [True, False], ids=["enabled", "disabled"])
+@pytest.mark.parametrize("derive", [None, Disk.clone, Disk.copy], ids=["disk", "clone", "copy"])
+def test_what_is_no_snapshot_keeps_its_data(lab: Lab, derive: Callable[[Disk], Disk] | None, *, enabled: bool) -> None:
+    """A disk is refused, enabled or not, were it made from a snapshot; the snapshot beside it is not."""
+    disk, (*_, snapshot) = backup_set(lab)
+    kept = disk if derive is None else derive(snapshot)
+    if enabled:
+        kept.enable_cbt()
+    else:
+        kept.disable_cbt()
+    data = kept.read()
+    lab.refuses(kept, "data_destroy", expectation=refusals.not_a_snapshot())
+    assert_same_content(kept.read(), data, "a disk after a refused VDI.data_destroy")
+    assert_metadata_only(snapshot.data_destroy())
+    assert_same_content(kept.read(), data, "a disk after VDI.data_destroy of another")
+
+
+@decides("DESTROY-03")
+@pytest.mark.parametrize("before", ["never enabled", "disabled again"])
+def test_a_snapshot_without_metadata_keeps_its_data(lab: Lab, before: str) -> None:
+    """Where there is no metadata to keep it is refused; a snapshot of the same disk that has some is not."""
+    disk = lab.create_disk().write(block=1)
+    if before == "disabled again":
+        disk.enable_cbt().disable_cbt()
+    without = disk.snapshot()
+    data = without.read()
+    lab.refuses(without, "data_destroy", expectation=refusals.no_cbt_metadata(without.ref))
+    assert_same_content(without.read(), data, "a snapshot after a refused VDI.data_destroy")
+    assert_metadata_only(disk.enable_cbt().snapshot().data_destroy())
+
+
+@decides("DESTROY-03")
+@given(data=st.data())
+def test_data_destroy_in_any_situation(lab: Lab, data: st.DataObject) -> None:
+    """Whatever the disk is, where it lies, and which VM runs with it: what the documentation says comes of it."""
+    offer = replace(Offer.of(lab).narrowed(srs={*WITH_CBT, "no-cbt"}), snapshots=(True, True, False))
+    situation = data.draw(situations(offer), label="situation")
+    with lab.example():
+        scene = build(lab, situation)
+        expectation = scene.allowed(DataDestroy(DISK))
+        with scene.others_untouched():
+            if not expectation.succeeds:
+                lab.refuses(scene.disk, "data_destroy", expectation=expectation)
+                return
+            lab.check(scene.disk.attempt("data_destroy"), expectation, "VDI.data_destroy")
+            assert_metadata_only(scene.disk)
+
+
+# DESTROY-04: while something refers to the snapshot
+
+
+@decides("DESTROY-04")
+@pytest.mark.parametrize("mode", ["RW", "RO"])
+def test_a_snapshot_that_a_halted_vm_refers_to_keeps_its_data(lab: Lab, mode: str) -> None:
+    """The VBD need not be attached: as long as it is there the data stays, and the type with it."""
+    _, (_, snapshot, _) = backup_set(lab)
+    vbd = lab.create_vm().attach(snapshot, mode="RW" if mode == "RW" else "RO")
+    assert_in_use(snapshot)
+    assert_free_after(snapshot, vbd)
+
+
+@decides("DESTROY-04")
+def test_a_snapshot_that_a_running_vm_reads_keeps_its_data(lab: Lab) -> None:
+    """Unplugging is not enough: the VBD has to go."""
+    lab.consent("vm-power")
+    lab.require("vm-power")
+    _, (_, snapshot, _) = backup_set(lab)
+    vm = lab.create_vm()
+    vbd = vm.attach(snapshot, mode="RO")
+    vm.start()
+    assert_in_use(snapshot)
+    vm.shutdown()
+    assert_in_use(snapshot)
+    assert_free_after(snapshot, vbd)
+
+
+@decides("DESTROY-04")
+def test_a_disk_of_a_vm_snapshot_keeps_its_data(lab: Lab) -> None:
+    """The VM snapshot's own VBD counts like any other."""
+    disk, _ = backup_set(lab)
+    taken = lab.create_vm(disk).snapshot()
+    (held,) = taken.disks()
+    assert_in_use(held)
+    (vbd,) = taken.vbds()
+    assert_free_after(held, vbd)
+
+
+@decides("DESTROY-04")
+def test_a_vbd_that_goes_while_the_host_waits(lab: Lab) -> None:
+    """A host that waits for it goes on and destroys the data; one that does not refuses, and changes nothing."""
+    _, (_, snapshot, _) = backup_set(lab)
+    vbd = lab.create_vm().attach(snapshot)
+    before = snapshot.record()
+    with ThreadPoolExecutor(1) as threads:
+        other = lab.open_session()
+        call = threads.submit(other.call, "VDI.data_destroy", snapshot.ref)
+        waiting(snapshot, call.done)
+        held_by_nobody(lab, vbd)
+        outcome: Outcome = call.result()
+    lab.check(outcome, either(SUCCESS, refusals.in_use(snapshot.ref)), "VDI.data_destroy while the VBD goes")
+    if isinstance(outcome, Ok):
+        assert_metadata_only(snapshot)
+    elif snapshot.record()["type"] != before["type"]:
+        raise Violation("a refused VDI.data_destroy changed the type", expected=(str(before["type"]),))
+
+
+def assert_in_use(snapshot: Disk) -> None:
+    """Expect that data_destroy is refused while a VBD refers to `snapshot`, and that its data is there."""
+    data = snapshot.read()
+    with snapshot.lab.conditions.short_wait():
+        snapshot.lab.refuses(snapshot, "data_destroy", expectation=refusals.in_use(snapshot.ref))
+    assert_same_content(snapshot.read(), data, "a snapshot after a refused VDI.data_destroy")
+
+
+def assert_free_after(snapshot: Disk, vbd: str) -> None:
+    """Expect that the data of `snapshot` can be destroyed once `vbd` is gone."""
+    held_by_nobody(snapshot.lab, vbd)
+    assert_metadata_only(snapshot.data_destroy())
+
+
+# DESTROY-05: what metadata cannot be used for
+
+
+USES: dict[str, Callable[[Disk], Outcome]] = {
+    "attached": lambda disk: disk.lab.create_vm().attempt_attach(disk),
+    "cloned": lambda disk: disk.attempt("clone"),
+    "copied": lambda disk: disk.attempt("copy", disk.lab.sr().ref, NULL, NULL),
+    "copied to another SR": lambda disk: disk.attempt("copy", disk.lab.sr("second").ref, NULL, NULL),
+    "snapshotted": lambda disk: disk.attempt("snapshot"),
+    "resized": lambda disk: disk.attempt("resize", disk.size + 2 * MIB),
+    "exported": lambda disk: disk.export(0, BLOCK),
+}
+"""What is done with disks that have data, by the word of the documentation."""
+
+
+@decides("DESTROY-05")
+@pytest.mark.parametrize("use", USES)
+def test_metadata_alone_cannot_be_used_like_a_disk(lab: Lab, use: str) -> None:
+    """The call that works on a disk with data is refused, naming the type, and changes nothing."""
+    disk, snapshots = backup_set(lab)
+    with_data = disk if use in {"snapshotted", "resized"} else snapshots[0]
+    lab.check(USES[use](with_data), SUCCESS, f"what has data is {use}")
+    emptied = snapshots[1].data_destroy()
+    expectation = refusals.wrong_type(VdiType.CBT_METADATA, emptied.ref)
+    with lab.unchanged(emptied, after=f"a refusal: {use}"):
+        outcome = USES[use](emptied)
+        if isinstance(outcome, Ok):
+            raise Violation(f"metadata alone was {use}", expected=expectation.words(lab.profile), actual="success")
+        lab.check(outcome, expectation, f"metadata alone cannot be {use}")
+    assert_metadata_only(emptied)
+
+
+@decides("DESTROY-05")
+def test_metadata_alone_is_not_offered_over_nbd(lab: Lab) -> None:
+    """The snapshot with data is, or could be; what has none is refused."""
+    _, (with_data, snapshot, _) = backup_set(lab)
+    lab.check(with_data.attempt("get_nbd_info"), SUCCESS, "VDI.get_nbd_info of a snapshot with data")
+    emptied = snapshot.data_destroy()
+    lab.refuses(emptied, "get_nbd_info", expectation=refusals.wrong_type(VdiType.CBT_METADATA, emptied.ref))
+
+
+@decides("DESTROY-05")
+def test_metadata_alone_is_not_served_over_nbd(lab: Lab) -> None:
+    """The export name that gave the snapshot's bytes while it had some is refused afterwards."""
+    _, (_, snapshot, _) = backup_set(lab)
+    data = snapshot.read(0, BLOCK)
+    with lab.conditions.served_over_nbd():
+        at = addresses(snapshot)[0]
+        with served(snapshot, at) as opened:
+            assert_same_content(opened.read(0, BLOCK), data, "the snapshot over NBD")
+        snapshot.data_destroy()
+        with connected(lab, at) as client:
+            try:
+                client.open(tls=is_secured(lab))
+            except NbdRefused:
+                return
+        raise Violation("metadata alone is served over NBD", expected=("a refused export",), actual="an open export")
+
+
+@decides("DESTROY-05", "DESTROY-06")
+def test_metadata_alone_can_be_destroyed(lab: Lab) -> None:
+    """Its changes go on to the next snapshot."""
+    disk, (first, middle, last) = backup_set(lab)
+    middle.data_destroy().destroy()
+    assert_gone(middle)
+    assert_listed(first, last, {1, 2})
+    assert_listed(first, disk, {1, 2})
+
+
+# DESTROY-06: destroying all of a snapshot
+
+
+@decides("DESTROY-06")
+@pytest.mark.parametrize("emptied", [False, True], ids=["with data", "metadata only"])
+@pytest.mark.parametrize("position", [0, 1, 3], ids=["first", "middle", "last"])
+def test_the_rest_of_the_set_stays_valid(lab: Lab, position: int, *, emptied: bool) -> None:
+    """The snapshot is gone for good; the others list every block in which they differ, and hold what they held."""
+    disk, snapshots = backup_set(lab, 4)
+    images = contents([*snapshots, disk])
+    going = snapshots.pop(position)
+    if emptied:
+        going.data_destroy()
+    going.destroy()
+    lab.conditions.scan(MAIN)
+    assert_gone(going)
+    assert_comparable([*snapshots, disk], images)
+    for left in [*snapshots, disk]:
+        assert_same_content(left.read(), images[left], "what is left of the set")
+    assert_comparable([*snapshots, disk.write(block=9).snapshot()])
+
+
+@decides("DESTROY-06")
+@given(order=st.permutations(range(4)), emptied=st.sets(st.integers(0, 3)), kept=st.integers(1, 2))
+def test_snapshots_go_in_any_order(lab: Lab, order: list[int], emptied: set[int], kept: int) -> None:
+    """However many go, in whatever order, with or without their data: what is left compares safely."""
+    with lab.example():
+        disk, snapshots = backup_set(lab, 4)
+        images = contents([*snapshots, disk])
+        for number in order[kept:]:
+            going = snapshots[number]
+            if number in emptied:
+                going.data_destroy()
+            going.destroy()
+        left = [snapshots[number] for number in sorted(order[:kept])]
+        assert_comparable([*left, disk], images)
+
+
+@decides("DESTROY-06")
+@pytest.mark.parametrize("can_pause", [True, False], ids=["can pause", "cannot pause"])
+def test_a_snapshot_that_goes_under_a_running_vm_takes_no_changes_along(lab: Lab, *, can_pause: bool) -> None:
+    """Also where the host cannot hold the disk up to merge: then it refuses, or keeps what it knows."""
+    lab.require("guest-write")
+    disk, (first, middle, last) = backup_set(lab)
+    vm = lab.create_vm(disk, power_state="Running")
+    disk.write(block=20)
+    if can_pause:
+        last.destroy()
+    else:
+        with lab.conditions.pauses_refused(MAIN):
+            last.attempt("destroy")
+    disk.write(block=21)
+    later = disk.snapshot()
+    vm.shutdown()
+    for snapshot in (first, middle):
+        assert_comparable([snapshot, later, disk])
+    assert_listed(middle, later, {2, 20, 21})
+
+
+@decides("DESTROY-06")
+def test_a_snapshot_that_is_destroyed_leaves_other_sets_alone(lab: Lab) -> None:
+    """The set that was ended before, and the one of another disk, list what they listed."""
+    disk, old = backup_set(lab)
+    _, others = backup_set(lab)
+    before = listings(old), listings(others)
+    disk.disable_cbt().enable_cbt()
+    first, second = disk.snapshot(), disk.write(block=7).snapshot()
+    first.destroy()
+    assert_same_listings(old, before[0], "a snapshot of a later set was destroyed")
+    assert_same_listings(others, before[1], "a snapshot of another disk was destroyed")
+    assert_unrelated(old[-1], second)
+
+
+# DESTROY-07, 08
+
+
+@decides("DESTROY-07")
+def test_metadata_cannot_be_made_out_of_nothing(lab: Lab) -> None:
+    """Of the types that anybody may create the host makes a disk; of this one it makes none."""
+    lab.check(lab.attempt_disk(type="user"), SUCCESS, "VDI.create with type user")
+    before = metadata_only(lab)
+    outcome = lab.attempt_disk(type=METADATA)
+    if isinstance(outcome, Ok):
+        raise Violation("VDI.create made a disk of type cbt_metadata", expected=("a refusal",), actual="success")
+    lab.check(outcome, refusals.wrong_type(VdiType.CBT_METADATA), "VDI.create with type cbt_metadata")
+    assert isinstance(outcome, Failed)
+    appeared = metadata_only(lab) - before
+    if appeared:
+        raise Violation("a refused VDI.create left a disk", actual=", ".join(sorted(appeared)))
+
+
+@decides("DESTROY-08")
+def test_what_a_vm_snapshot_keeps_of_a_disk_without_data(lab: Lab) -> None:
+    """The VM snapshot itself, its other disk with all its bytes, and no device that promises data where none is."""
+    disk, _ = backup_set(lab)
+    with lab.precondition("a VM snapshot with two disks"):
+        other = lab.create_disk().write(block=5)
+        taken = lab.create_vm(disk, other).snapshot()
+        held, kept = taken.disks()
+        data = kept.read()
+        held_by_nobody(lab, next(ref for ref, vbd in taken.vbds().items() if vbd["VDI"] == held.ref))
+    held.data_destroy()
+    record = taken.record()
+    if record["is_a_snapshot"] is not True:
+        raise Violation("the VM snapshot is none any more", actual=f"is_a_snapshot {record['is_a_snapshot']!r}")
+    devices = _devices(taken)
+    if devices not in ([kept.ref], sorted([kept.ref, held.ref])):
+        raise Violation("the VM snapshot has other disks", expected=(f"{kept}, perhaps {held}",), actual=str(devices))
+    assert_same_content(kept.read(), data, "the other disk of the VM snapshot")
+
+
+def _devices(vm: Vm) -> list[str]:
+    return sorted(vbd["VDI"] for vbd in vm.vbds().values())
