@@ -23,7 +23,7 @@ PASSWORD = "odd & <quoted>"
 SEED = "11"
 SHORTLY = ("-p", "tests.odd_host.brief")
 
-CONSENTS = ("--allow", "sr-unplug,vm-power,toolstack-restart,special-vdi-types,faults")
+CONSENTS = ("--allow", "sr-unplug,vm-power,toolstack-restart,special-vdi-types,faults,migrate")
 
 OVER_REPORTED = {"ENABLE-19", "LIST-03"}
 """Level S: a block never written is not marked. A host that marks whole granules does not hold to it, on purpose."""
