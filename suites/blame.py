@@ -17,6 +17,7 @@ from xencbt.harness.model import (
     Enable,
     Plug,
     Resize,
+    Revert,
     Scan,
     Snapshot,
     Step,
@@ -30,6 +31,7 @@ LOST_BY: Mapping[type[Step], str] = {
     Clone: "LIFE-02",
     Copy: "LIFE-02",
     Resize: "LIST-05",
+    Revert: "LIFE-07",
 }
 """Where changes that could be listed, or a relation, are lost: the row that promises that a step loses none."""
 
@@ -105,6 +107,8 @@ def of_status(step: Step, disk: Disk) -> str:
             return "LIFE-02"
         case Resize():
             return "LIFE-04"
+        case Revert():
+            return "LIFE-07"
         case DataDestroy():
             return "DESTROY-01"
         case Destroy():

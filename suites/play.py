@@ -34,6 +34,7 @@ from xencbt.harness.model import (
     OutsideModel,
     Plug,
     Resize,
+    Revert,
     Scan,
     SetOnBoot,
     Snapshot,
@@ -159,6 +160,16 @@ class Play:
             event = replace(event, ref=made.ref)
         self.model.happened(event)
         self._noted(event)
+
+    def reverted(self, parts: Mapping[Revert, Disk]) -> None:
+        """Follow the revert of a VM, each disk's part of it with the disk that the VM has now; check every status."""
+        for part, now in parts.items():
+            self.model.happened(replace(part, ref=now.ref))
+            if part.name != part.disk:
+                del self.disks[part.disk]
+            self.disks[part.name] = now
+            self._past.noted(part)
+        self.check_status("VM.revert", next(iter(parts)))
 
     def listing(self, earlier: str, later: str) -> Bitmap | None:
         """List the blocks that changed from `earlier` to `later`; None where that was rightly refused.

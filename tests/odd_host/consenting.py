@@ -25,5 +25,5 @@ def pytest_configure(config: pytest.Config) -> None:
     del config
     srs = json.loads(os.environ["ODD_HOST_SRS"])
     vars(judge)["dial"] = partial(targets.dial, srs=srs)
-    vars(searching)["EXAMPLES"] = {"quick": EXAMPLES}
+    vars(searching)["EXAMPLES"] = vars(searching)["MACHINES"] = {"quick": EXAMPLES}
     setattr(Bench, "open", partial(Bench.open, consents=CONSENTS))  # noqa: B010  a class of another room, for tests only

@@ -28,6 +28,7 @@ from xencbt.harness.events import UnreadableEvents
 from xencbt.harness.findings import Finding
 from xencbt.harness.verdicts import ORDER, Verdict
 from xencbt.reports.document import build
+from xencbt.reports.failures import failure_blocks
 from xencbt.reports.run_json import RequirementRow, Run
 
 SCHEMA = json.loads((Path(__file__).parents[2] / "docs" / "run.schema.json").read_text(encoding="utf-8"))
@@ -165,6 +166,9 @@ def test_a_failure_that_names_what_it_broke_leaves_the_rest_undecided() -> None:
     assert row(run, "LIST-11")["reason"] == "bits are lost"
     assert row(run, "ENABLE-05")["counts"] == {"not exercised": 1, "pass": 1}
     assert [test["violated"] for test in run["tests"]] == [[], ["LIST-11"]]
+    block = failure_blocks(run)
+    assert "LIST-11: " in block
+    assert "DISABLE-02: " not in block
 
 
 def test_deviations_are_named_once_each() -> None:
