@@ -20,12 +20,13 @@ class Phase(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Classified:
-    """The meaning of one exception."""
+    """The meaning of one exception; `violated` are the requirements it names, none where it names none."""
 
     verdict: Verdict
     reason: str
     expected: tuple[str, ...] = ()
     actual: str = ""
+    violated: tuple[str, ...] = ()
 
 
 def classify(error: BaseException, phase: Phase) -> Classified:
@@ -55,7 +56,7 @@ def _one(error: BaseException, phase: Phase) -> Classified:
         if phase is Phase.SETUP:
             return Classified(Verdict.BLOCKED, f"could not be set up: {_first_line(error)}")
         if isinstance(error, Violation):
-            return Classified(Verdict.FAIL, error.message, error.expected, error.actual)
+            return Classified(Verdict.FAIL, error.message, error.expected, error.actual, error.requirements)
         return Classified(Verdict.FAIL, _first_line(error), actual=str(error))
     if isinstance(error, Unsatisfiable | FailedHealthCheck):
         return Classified(Verdict.NOT_EXERCISED, f"too few examples were drawn: {_first_line(error)}")

@@ -27,7 +27,9 @@ class Evidence:
 class Finding:
     """The verdict of one test. `examples` counts the examples that reached the point, `calls` the calls made.
 
-    `created` counts what was made on the target by class, `largest_disk` is in bytes.
+    `requirement` are those it decides. Of a test that failed, `violated` are those that were broken, where it could
+    tell (they need not be among those it can pass); where it could not, all were. `created` counts what was made on
+    the target by class, `largest_disk` is in bytes.
     """
 
     id: str
@@ -35,6 +37,7 @@ class Finding:
     verdict: Verdict
     reason: str = ""
     deviations: tuple[str, ...] = ()
+    violated: tuple[str, ...] = ()
     examples: int = 0
     calls: int = 0
     duration_s: float = 0.0
@@ -43,12 +46,24 @@ class Finding:
     created: dict[str, int] = field(default_factory=dict)
     largest_disk: int = 0
 
+    def verdict_of(self, requirement: str) -> Verdict:
+        """Return what the test says of one requirement; a failure that names others came before it was decided."""
+        undecided = self.verdict is Verdict.FAIL and self.violated and requirement not in self.violated
+        return Verdict.NOT_EXERCISED if undecided else self.verdict
+
+    def reason_of(self, requirement: str) -> str:
+        """Return why the test says that of one requirement; empty for a pass."""
+        if self.verdict_of(requirement) is self.verdict:
+            return self.reason
+        return f"the test ended at a violation of {', '.join(self.violated)}"
+
     def as_json(self) -> dict[str, Any]:
         """Return plain JSON data; tuples become lists, the verdict its word."""
         return asdict(self) | {
             "requirement": list(self.requirement),
             "verdict": self.verdict.value,
             "deviations": list(self.deviations),
+            "violated": list(self.violated),
             "receipts": list(self.receipts),
             "evidence": asdict(self.evidence)
             | {"expected": list(self.evidence.expected), "steps": list(self.evidence.steps)},
@@ -64,6 +79,7 @@ class Finding:
             verdict=Verdict(data["verdict"]),
             reason=data["reason"],
             deviations=tuple(data["deviations"]),
+            violated=tuple(data.get("violated", ())),
             examples=data["examples"],
             calls=data["calls"],
             duration_s=data["duration_s"],

@@ -28,6 +28,7 @@ from xencbt.harness.needs import Needs
 from xencbt.harness.options import OPTIONS
 from xencbt.harness.planning import Plan, PlannedTest
 from xencbt.harness.run import Front, Run
+from xencbt.harness.searching import Search
 from xencbt.harness.selection import Candidate, Selection, check_names, id_of, suite_of
 from xencbt.harness.settings import Settings, load
 from xencbt.harness.sinks import EVENTS_FILE, Shipped, Written
@@ -260,6 +261,14 @@ def lab(request: pytest.FixtureRequest) -> Iterator[Lab]:
 def disk(lab: Lab) -> Disk:
     """Give the test a new `user` disk on the SR of the run."""
     return lab.create_disk()
+
+
+@pytest.fixture
+def search(request: pytest.FixtureRequest, lab: Lab) -> Search:
+    """Lend the test the run's search, for a state machine over what `lab` offers."""
+    del lab  # it must stand before, and a test without it would have nothing to drive
+    trial: Trial = request.node.stash[TRIAL]
+    return trial.search()
 
 
 def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> None:

@@ -1,20 +1,49 @@
 """How much hypothesis searches in a judged run, and from which seed."""
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from functools import wraps
 from typing import Any
 
 import hypothesis
 from hypothesis import HealthCheck, Phase
+from hypothesis.stateful import RuleBasedStateMachine, run_state_machine_as_test
 
+from xencbt.harness.gathering import FEWEST_EXAMPLES
 from xencbt.harness.seeds import derive
 from xencbt.harness.spending import Budget
 
 EXAMPLES = {"quick": 15, "nightly": 400}
 """Examples per property."""
 
+MACHINES = {"quick": 10, "nightly": 1000}
+"""Runs of a state machine, each of another subset of its rules."""
+
 STEPS = {"quick": 12, "nightly": 40}
-"""Calls of a generated sequence, at most."""
+"""Calls of a generated sequence, at most; a state machine takes as many wherever it can go on."""
+
+
+@dataclass(frozen=True, slots=True)
+class Search:
+    """A test's share of a run's search: its own seed, the run's settings, and how often a machine is run."""
+
+    seed: int
+    settings: hypothesis.settings
+    machines: int
+
+    def run(self, machine: Callable[[], RuleBasedStateMachine], *, share: int = 1) -> None:
+        """Run a state machine, made anew for each run; with `share` only a share of the times, but five at least.
+
+        Hypothesis draws for each run which rules it leaves out (swarm testing): rare combinations need others to be
+        absent. Raises what the machine raises, where the target allows it after the shortest run that raises it.
+        """
+
+        def made() -> RuleBasedStateMachine:
+            return machine()
+
+        hypothesis.seed(self.seed)(made)
+        settings = hypothesis.settings(self.settings, max_examples=max(FEWEST_EXAMPLES, self.machines // share))
+        run_state_machine_as_test(made, settings=settings)  # type: ignore[arg-type]  # a function that makes one will do
 
 
 WRAPPED = "_cbt_wrapped"

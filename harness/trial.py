@@ -14,6 +14,7 @@ from xencbt.harness.faults import Receipt
 from xencbt.harness.findings import Evidence, Finding
 from xencbt.harness.gathering import Gathering
 from xencbt.harness.judge import Judge
+from xencbt.harness.seeds import derive
 from xencbt.harness.verdicts import Verdict
 
 KEPT_TRACEBACK = 8000
@@ -60,6 +61,13 @@ class Trial:
         if self._gathering.property_based:
             searching.prepare(test, self._judge.settings.seed, self.id, self._judge.search, self._judge.bench.budget)
         self._judge.recorder.begin_test()
+
+    def search(self) -> searching.Search:
+        """Lend the test the run's search; what it finds then is judged as a property."""
+        self._gathering.property_based = True
+        settings = self._judge.settings
+        machines = searching.MACHINES[settings.speed]
+        return searching.Search(derive(settings.seed, self.id), self._judge.search, machines)
 
     def body_begins(self) -> None:
         """Count the body's calls from here: what fixtures called judges nothing."""
@@ -117,13 +125,14 @@ class Trial:
         lab = self._lab
         return Finding(
             id=self.id,
-            requirement=self._gathering.requirements,
+            requirement=tuple(dict.fromkeys((*self._gathering.requirements, *decided.violated))),
             verdict=decided.verdict,
             reason=self._mask(decided.reason),
             deviations=tuple(sorted(lab.deviations)) if lab is not None else (),
             examples=lab.examples if lab is not None else 0,
             calls=self._judge.recorder.calls,
             duration_s=round(self._gathering.duration_s, 3),
+            violated=decided.violated,
             receipts=tuple(receipt.as_json() for receipt in self._kept_receipts()),
             created=lab.created if lab is not None else {},
             largest_disk=lab.largest_disk if lab is not None else 0,

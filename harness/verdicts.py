@@ -60,14 +60,18 @@ class NotRun(Undecided):
 class Violation(AssertionError):
     """The target did what its documentation excludes: verdict `fail`.
 
-    `expected` lists the allowed alternatives in words, `actual` says what came.
+    `expected` lists the allowed alternatives in words, `actual` says what came. `requirements` are the rows it breaks,
+    where that can be told, be they among those that its test decides or not; else it breaks all of those.
     """
 
-    def __init__(self, message: str, *, expected: Iterable[str] = (), actual: str = "") -> None:
+    def __init__(
+        self, message: str, *, expected: Iterable[str] = (), actual: str = "", requirements: Iterable[str] = ()
+    ) -> None:
         super().__init__(message)
         self.message = message
         self.expected = tuple(expected)
         self.actual = actual
+        self.requirements = tuple(requirements)
 
     def __str__(self) -> str:
         lines = [self.message]

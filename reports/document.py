@@ -91,7 +91,7 @@ def _judged(told: Told, findings: Sequence[Finding], known: Catalogue) -> list[R
 
 def _requirement(known: Catalogue, row: Requirement, findings: Sequence[Finding], told: Told) -> RequirementRow:
     own = [finding for finding in findings if row.id in finding.requirement]
-    verdict = worst(finding.verdict for finding in own)
+    verdict = worst(finding.verdict_of(row.id) for finding in own)
     deviations = sorted({deviation for finding in own for deviation in finding.deviations})
     return RequirementRow(
         id=row.id,
@@ -102,19 +102,20 @@ def _requirement(known: Catalogue, row: Requirement, findings: Sequence[Finding]
         statement=row.statement,
         source={"page": row.page.title, "section": row.section, "url": row.url},
         verdict=verdict.value,
-        reason=_reason(verdict, own, told),
+        reason=_reason(verdict, row.id, own, told),
         deviation=", ".join(deviations) or None,
-        counts=counts(finding.verdict for finding in own),
+        counts=counts(finding.verdict_of(row.id) for finding in own),
         tests=[finding.id for finding in own],
     )
 
 
-def _reason(verdict: Verdict, own: Sequence[Finding], told: Told) -> str:
+def _reason(verdict: Verdict, requirement: str, own: Sequence[Finding], told: Told) -> str:
     if verdict is Verdict.PASS:
         return ""
     if not own:
         return _why_no_test(told)
-    return next(_said(finding) for finding in own if finding.verdict is verdict)
+    speaking = next(finding for finding in own if finding.verdict_of(requirement) is verdict)
+    return speaking.reason_of(requirement) or _said(speaking)
 
 
 def _why_no_test(told: Told) -> str:
@@ -206,6 +207,7 @@ def _test(finding: Finding) -> FindingRow:
         verdict=finding.verdict.value,
         reason=_said(finding),
         deviations=list(finding.deviations),
+        violated=list(finding.violated),
         examples=finding.examples,
         calls=finding.calls,
         duration_s=finding.duration_s,

@@ -32,7 +32,7 @@ def failure_blocks(run: Run, paint: Paint = _PLAIN) -> str:
 
 def failure_block(test: FindingRow, requirements: Iterable[RequirementRow], paint: Paint = _PLAIN) -> str:
     """Return everything a reader needs of one test that did not pass."""
-    own = [row for row in requirements if row["id"] in test["requirement"]]
+    own = [row for row in requirements if row["id"] in (test.get("violated") or test["requirement"])]
     evidence = test["evidence"]
     verdict = test["verdict"].upper()
     note = nondeciding_note(test, own)

@@ -95,6 +95,7 @@ class FindingRow(TypedDict):
     verdict: str
     reason: str
     deviations: list[str]
+    violated: NotRequired[list[str]]
     examples: int
     calls: int
     duration_s: float

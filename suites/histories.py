@@ -1,4 +1,7 @@
-"""Generated histories: sequences of calls on one or two disks, drawn as data and then played on the host."""
+"""Generated histories: sequences of few kinds of call on one or two disks, drawn as data and then played on the host.
+
+They are for what a property is about; everything at once is the state machine's (`machine`).
+"""
 
 import enum
 from collections.abc import Callable, Mapping
@@ -8,7 +11,7 @@ from itertools import count
 from hypothesis import strategies as st
 
 from xencbt.harness.bitmap import BLOCK
-from xencbt.harness.model import Attach, Attachment, DataDestroy, Destroy, Disable, Enable, Snapshot, Write
+from xencbt.harness.model import Destroy, Disable, Enable, Snapshot, Write
 from xencbt.suites.play import Play
 
 SIZE = 4 << 20
@@ -27,21 +30,7 @@ class Doing(enum.Enum):
     SNAPSHOT = "snapshot"
     ENABLE = "enable"
     DISABLE = "disable"
-    LIST = "list"
     DESTROY = "destroy"
-    DATA_DESTROY = "data_destroy"
-
-
-WEIGHTS: Mapping[Doing, int] = {
-    Doing.WRITE: 6,
-    Doing.WRITE_KNOWN: 2,
-    Doing.SNAPSHOT: 5,
-    Doing.ENABLE: 4,
-    Doing.DISABLE: 3,
-    Doing.LIST: 1,
-    Doing.DESTROY: 3,
-    Doing.DATA_DESTROY: 1,
-}
 
 
 WRITING: Mapping[Doing, int] = {Doing.WRITE: 5, Doing.WRITE_KNOWN: 2, Doing.SNAPSHOT: 4}
@@ -67,7 +56,7 @@ class Act:
 History = tuple[Act, ...]
 
 
-def acts(doings: Mapping[Doing, int] = WEIGHTS) -> st.SearchStrategy[Act]:
+def acts(doings: Mapping[Doing, int]) -> st.SearchStrategy[Act]:
     """Draw one act; `doings` says how often each kind."""
     weighted = [doing for doing, weight in doings.items() for _ in range(weight)]
     return st.builds(
@@ -79,7 +68,7 @@ def acts(doings: Mapping[Doing, int] = WEIGHTS) -> st.SearchStrategy[Act]:
     )
 
 
-def histories(doings: Mapping[Doing, int] = WEIGHTS, *, longest: int = 12) -> st.SearchStrategy[History]:
+def histories(doings: Mapping[Doing, int], *, longest: int = 12) -> st.SearchStrategy[History]:
     """Draw a history of up to `longest` acts."""
     return st.lists(acts(doings), min_size=longest // 2, max_size=longest).map(tuple)
 
@@ -88,15 +77,6 @@ def perform(play: Play, history: History, disks: tuple[str, ...]) -> None:
     """Do a whole history on the disks of these names, which `play` knows; raises what Play raises."""
     for act in history:
         _DEEDS[act.doing](play, act, disks[act.disk % len(disks)])
-
-
-def let_run(play: Play, disks: tuple[str, ...]) -> None:
-    """Have a running VM hold the disks, so that a guest writes them; nothing happens where the target cannot."""
-    lab = play.lab
-    if lab.offers("vm-power", "guest-write"):
-        lab.create_vm(*(play.disks[name] for name in disks), power_state="Running")
-        for name in disks:
-            play.note(Attach(name, Attachment.READ_WRITE))
 
 
 def _write(play: Play, act: Act, disk: str) -> None:
@@ -123,22 +103,10 @@ def _disable(play: Play, _: Act, disk: str) -> None:
     play.do(Disable(disk))
 
 
-def _list(play: Play, act: Act, _: str) -> None:
-    names = list(play.disks)
-    earlier, later = names[act.place % len(names)], names[act.place // len(names) % len(names)]
-    play.listing(earlier, later)
-
-
 def _destroy(play: Play, act: Act, _: str) -> None:
     snapshots = list(play.names_of_snapshots())
     if snapshots:
         play.do(Destroy(snapshots[act.place % len(snapshots)]))
-
-
-def _data_destroy(play: Play, act: Act, _: str) -> None:
-    snapshots = list(play.names_of_snapshots())
-    if snapshots:
-        play.do(DataDestroy(snapshots[act.place % len(snapshots)]))
 
 
 _DEEDS: Mapping[Doing, Callable[[Play, Act, str], None]] = {
@@ -147,7 +115,5 @@ _DEEDS: Mapping[Doing, Callable[[Play, Act, str], None]] = {
     Doing.SNAPSHOT: _snapshot,
     Doing.ENABLE: _enable,
     Doing.DISABLE: _disable,
-    Doing.LIST: _list,
     Doing.DESTROY: _destroy,
-    Doing.DATA_DESTROY: _data_destroy,
 }

@@ -9,7 +9,7 @@
 """
 
 from collections.abc import Iterator, Mapping
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import replace
 from itertools import permutations
 
@@ -31,19 +31,27 @@ from xencbt.harness.model import (
     HostDisabled,
     ListChanged,
     Model,
+    OutsideModel,
+    Plug,
     Resize,
+    Revert,
+    Scan,
     SetOnBoot,
     Snapshot,
     Step,
     Storage,
     UncleanStop,
+    Unplug,
     VdiType,
     Write,
 )
+from xencbt.harness.model import Disk as ModelDisk
 from xencbt.harness.model import OnBoot as ModelOnBoot
 from xencbt.harness.model.allowing import OPERATIONS
 from xencbt.harness.outcome import Ok, Outcome
 from xencbt.harness.verdicts import Violation
+from xencbt.suites import blame
+from xencbt.suites.wording import words
 
 NULL = "OpaqueRef:NULL"
 CBT_FEATURE = "VDI_CONFIG_CBT"
@@ -51,7 +59,7 @@ CBT_FEATURE = "VDI_CONFIG_CBT"
 Deed = Enable | Disable | Snapshot | Clone | Copy | Resize | SetOnBoot | DataDestroy | Destroy | Write
 """A step that `Play.do` carries out on one disk."""
 
-Event = Attach | HostDisabled | UncleanStop
+Event = Attach | HostDisabled | UncleanStop | Scan | Unplug | Plug | Snapshot | Write
 """A step that the test brings about by other means, and then tells by `Play.note`."""
 
 
@@ -61,7 +69,8 @@ class Play:
     `disks` are those that are still there. A step is allowed what the model says, under the run's profile; a step that
     must be refused must also leave the disk's whole record alone; and after every step `cbt_enabled` of every disk is
     read anew and compared. With `precise`, bitmaps are held to LIST-03 as well: a guidance, for tests of their own,
-    since a host that reports more than was written loses nothing.
+    since a host that reports more than was written loses nothing. A violation says which row of the catalogue it
+    breaks, where that can be told from what was done.
     """
 
     def __init__(self, lab: Lab, *, precise: bool = False) -> None:
@@ -69,6 +78,7 @@ class Play:
         self.precise = precise
         self.model = Model(ordered=lab.profile.ordered)
         self.disks: dict[str, Disk] = {}
+        self._past = blame.Past()
         self._described: set[str] = set()
 
     def create(
@@ -127,17 +137,39 @@ class Play:
         Writes that no call can make raise what `Disk.write` raises; a lost answer raises HarnessError.
         """
         expectation = self.model.allowed(step)
-        with nullcontext() if expectation.succeeds else self._unchanged(step):
+        with (
+            _breaking(blame.of_outcome(step, self._known(step.disk), succeeds=expectation.succeeds)),
+            nullcontext() if expectation.succeeds else self._unchanged(step),
+        ):
             outcome = self._carry_out(step)
             self.lab.check(outcome, expectation, words(step))
         self._follow(step, outcome)
-        self.check_status(words(step))
+        self._noted(step)
+        if isinstance(outcome, Ok) and isinstance(step, Snapshot):
+            self._settle(step)
         return outcome
 
-    def note(self, event: Event) -> None:
-        """Follow what the test brought about by other means (a VM started, the host stopped); check every status."""
+    def note(self, event: Event, made: Disk | None = None) -> None:
+        """Follow what the test brought about by other means (a VM started, the host stopped); check every status.
+
+        `made` is the disk that a snapshot of a whole VM made of the event's disk.
+        """
+        if isinstance(event, Snapshot):
+            assert made is not None
+            self.disks[event.name] = made
+            event = replace(event, ref=made.ref)
         self.model.happened(event)
-        self.check_status(words(event))
+        self._noted(event)
+
+    def reverted(self, parts: Mapping[Revert, Disk]) -> None:
+        """Follow the revert of a VM, each disk's part of it with the disk that the VM has now; check every status."""
+        for part, now in parts.items():
+            self.model.happened(replace(part, ref=now.ref))
+            if part.name != part.disk:
+                del self.disks[part.disk]
+            self.disks[part.name] = now
+            self._past.noted(part)
+        self.check_status("VM.revert", next(iter(parts)))
 
     def listing(self, earlier: str, later: str) -> Bitmap | None:
         """List the blocks that changed from `earlier` to `later`; None where that was rightly refused.
@@ -148,7 +180,8 @@ class Play:
         step = ListChanged(earlier, later)
         expectation = self.model.allowed(step)
         outcome = self.disks[earlier].attempt("list_changed_blocks", self.disks[later].ref)
-        self.lab.check(outcome, expectation, words(step))
+        with _breaking(self._row_of_listing(step, succeeds=expectation.succeeds)):
+            self.lab.check(outcome, expectation, words(step))
         self.model.happened(step, outcome)
         if not isinstance(outcome, Ok):
             return None
@@ -156,52 +189,106 @@ class Play:
             bitmap = Bitmap.from_base64(outcome.value)
         except BadBitmap as error:
             raise Violation(
-                f"{words(step)} gave no bitmap", expected=("standard base64",), actual=str(error)
+                f"{words(step)} gave no bitmap",
+                expected=("standard base64",),
+                actual=str(error),
+                requirements=("LIST-01",),
             ) from error
         self._judge(bitmap, step)
+        self._past.right(earlier, later)
         return bitmap
 
     def listings(self) -> dict[tuple[str, str], Bitmap]:
         """List every ordered pair of disks: the bitmaps by (earlier, later); listing must change no disk (LIST-10)."""
         found: dict[tuple[str, str], Bitmap] = {}
-        with self.lab.unchanged(*self.disks.values(), after="listing changed blocks"):
+        with _breaking("LIST-10"), self.lab.unchanged(*self.disks.values(), after="listing changed blocks"):
             for pair in permutations(self.disks, 2):
                 bitmap = self.listing(*pair)
                 if bitmap is not None:
                     found[pair] = bitmap
         return found
 
-    def check_status(self, after: str) -> None:
-        """Read `cbt_enabled` of every disk and compare; where the model leaves it open, the reading decides."""
+    @property
+    def done(self) -> tuple[Step, ...]:
+        """The steps so far, oldest first; those that were refused as well."""
+        return tuple(self._past.done)
+
+    def check_status(self, after: str, step: Step | None = None) -> None:
+        """Read `cbt_enabled` of every disk and compare; where the model leaves it open, the reading decides.
+
+        `after` says what was done last, `step` is the same where it was one step.
+        """
         for name, expected in self.model.expected_status().items():
             read = self.disks[name].cbt_enabled
             if expected is not None and read is not expected:
-                what = f"cbt_enabled of {name} is wrong after {after}"
-                raise Violation(what, expected=(_boolean(expected),), actual=_boolean(read))
+                raise Violation(
+                    f"cbt_enabled of {name} is wrong after {after}",
+                    expected=(_boolean(expected),),
+                    actual=_boolean(read),
+                    requirements=() if step is None else (blame.of_status(step, self.model.disk(name)),),
+                )
             self.model.saw_enabled(name, enabled=read)
 
     def names_of_snapshots(self) -> Iterator[str]:
         """Yield the names of the snapshots that are there, oldest first."""
         return (name for name in self.disks if self.model.disk(name).is_a_snapshot)
 
+    def _lost_by(self, earlier: str, later: str, usual: str) -> str:
+        known = [disk for name in (earlier, later) if (disk := self._known(name)) is not None]
+        sources = [disk.snapshot_of for disk in known if disk.snapshot_of is not None]
+        return self._past.lost_by(earlier, later, sources, usual)
+
+    def _noted(self, step: Step) -> None:
+        self._past.noted(step)
+        self.check_status(words(step), step)
+
+    def _row_of_listing(self, step: ListChanged, *, succeeds: bool) -> str | None:
+        """Return the row broken by a listing that is refused where it must succeed, or the other way round."""
+        first, last = self._known(step.earlier), self._known(step.later)
+        if first is None or last is None:
+            return None
+        if succeeds:
+            return self._lost_by(step.earlier, step.later, "LIST-08")
+        return "LIST-07" if last.attachment.blocks else blame.of_invented_relation(first, last)
+
+    def _known(self, name: str) -> ModelDisk | None:
+        """Return what the model knows of a disk; None while that is open."""
+        try:
+            return self.model.disk(name)
+        except OutsideModel:
+            return None
+
+    def _settle(self, step: Snapshot) -> None:
+        """Find out on which side of a snapshot its own snapshot stands, which the documentation leaves open."""
+        if len(self.model.states) > 1 and self.model.enabled(step.name):
+            self.listing(step.name, step.disk)
+            self.listing(step.disk, step.name)
+
     def _judge(self, bitmap: Bitmap, step: ListChanged) -> None:
         bounds = self.model.bounds(step.earlier, step.later)
         what = words(step)
         fault = bounds.fault(bitmap)
         if fault is not None:
-            raise Violation(f"{what}: the bitmap's form is wrong", expected=(f"{bounds.length} bytes",), actual=fault)
+            raise Violation(
+                f"{what}: the bitmap's form is wrong",
+                expected=(f"{bounds.length} bytes",),
+                actual=fault,
+                requirements=("LIST-05" if any(isinstance(one, Resize) for one in self._past.done) else "LIST-01",),
+            )
         missed, superfluous = bounds.missed(bitmap), bounds.superfluous(bitmap)
         if missed:
             raise Violation(
                 f"{what}: a backup would lose {describe(missed)}",
                 expected=(f"at least {describe(bounds.must)} marked",),
                 actual=str(bitmap),
+                requirements=(self._lost_by(step.earlier, step.later, "LIST-02"),),
             )
         if self.precise and superfluous:
             raise Violation(
                 f"{what}: {describe(superfluous)} was never written in between",
                 expected=(f"at most {describe(bounds.may or ())} marked",),
                 actual=str(bitmap),
+                requirements=("LIST-03",),
             )
 
     def _carry_out(self, step: Deed) -> Outcome:
@@ -239,6 +326,18 @@ class Play:
                 self.model.happened(step)
                 if isinstance(step, Destroy):
                     del self.disks[step.disk]
+                if isinstance(step, DataDestroy):
+                    self._check_type(step)
+
+    def _check_type(self, step: DataDestroy) -> None:
+        read = self.disks[step.disk].record()["type"]
+        if read != VdiType.CBT_METADATA.value:
+            raise Violation(
+                f"the type of {step.disk} is wrong after {words(step)}",
+                expected=(VdiType.CBT_METADATA.value,),
+                actual=str(read),
+                requirements=("DESTROY-01",),
+            )
 
     def _unchanged(self, step: Deed) -> AbstractContextManager[None]:
         return self.lab.unchanged(self.disks[step.disk], after=f"a refused call: {words(step)}")
@@ -249,28 +348,20 @@ class Play:
         return Storage(lacks=lacks, ref=repository.ref)
 
 
+@contextmanager
+def _breaking(row: str | None) -> Iterator[None]:
+    """Let a violation inside say that it breaks `row`, unless it knows better."""
+    try:
+        yield
+    except Violation as violation:
+        if row is not None and not violation.requirements:
+            violation.requirements = (row,)
+        raise
+
+
 def known_content(number: int, length: int) -> bytes:
     """Return what a write of known content (a negative number) puts down: the same bytes in each block."""
     return (Content(-number).draw(BLOCK) * (length // BLOCK + 1))[:length]
-
-
-def words(step: Step) -> str:
-    """Say a step as a person would, with the disks' short names: `snapshot of disk as baseline`."""
-    match step:
-        case ListChanged(earlier, later):
-            return f"list_changed_blocks from {earlier} to {later}"
-        case Snapshot(disk, name) | Clone(disk, name) | Copy(disk, name):
-            return f"{OPERATIONS[type(step)]} of {disk} as {name}"
-        case Write(disk, offset, length):
-            return f"a write of {length} bytes at {offset} to {disk}"
-        case Attach(disk, attachment):
-            return f"the attachment of {disk} became {attachment.value}"
-        case HostDisabled(disk):
-            return f"the host switched the tracking of {disk} off"
-        case UncleanStop(disk):
-            return f"the host stopped uncleanly while it used {disk}"
-        case _:
-            return f"{OPERATIONS.get(type(step), 'create')} of {step.disk}"
 
 
 def _boolean(value: bool) -> str:  # noqa: FBT001  the value to show is the one argument

@@ -16,7 +16,7 @@ from xencbt.harness.model import Disable, Enable, Snapshot, Write
 from xencbt.harness.needs import needs
 from xencbt.harness.outcome import Ok
 from xencbt.harness.verdicts import Violation
-from xencbt.suites.histories import LENGTHS, SIZE, THINNING, WRITING, History, histories, let_run, perform
+from xencbt.suites.histories import LENGTHS, SIZE, THINNING, WRITING, History, histories, perform
 from xencbt.suites.listing import assert_listed
 from xencbt.suites.play import Play
 from xencbt.suites.restoring import (
@@ -253,40 +253,12 @@ def test_a_bitmap_has_one_bit_for_each_block(lab: Lab, size: int, writes: list[t
         assert 8 * bitmap.length >= block_count(disk.size)
 
 
-@decides("SET-01", "SET-02", "SET-03", "SET-05", "SET-06", "LIST-02", "LIST-06", "LIST-08")
-@needs(optional=["guest-write", "vm-power"])
-@given(beside=st.booleans(), running=st.booleans(), history=histories())
-def test_changes_can_be_listed_within_a_set_and_nowhere_else(
-    lab: Lab, *, beside: bool, running: bool, history: History
-) -> None:
-    """Whatever is done to one or two disks, halted or in use: every pair of states answers as the sets say."""
-    with lab.example():
-        play = begun(Play(lab))
-        names = ("a", "b") if beside else ("a",)
-        if beside:
-            play.create("b", size=SIZE)
-        if running:
-            let_run(play, names)
-        perform(play, history, names)
-        play.listings()
-
-
 @decides("LIST-11")
 @given(history=histories(THINNING, longest=8))
 def test_no_change_is_lost_however_a_set_is_thinned_out(lab: Lab, history: History) -> None:
     """Whichever snapshots of a set are deleted, in whichever order: what is left lists all that was written."""
     with lab.example():
         play = begun(Play(lab))
-        perform(play, history, ("a",))
-        play.listings()
-
-
-@decides("LIST-03")
-@given(history=histories(longest=8))
-def test_only_what_was_written_is_marked(lab: Lab, history: History) -> None:
-    """A block never written between two states is not marked, whatever else was done."""
-    with lab.example():
-        play = begun(Play(lab, precise=True))
         perform(play, history, ("a",))
         play.listings()
 

@@ -15,12 +15,15 @@ from xencbt.harness.model.steps import (
     Enable,
     HostDisabled,
     ListChanged,
+    Plug,
     Resize,
     Revert,
+    Scan,
     SetOnBoot,
     Snapshot,
     Step,
     UncleanStop,
+    Unplug,
     Write,
 )
 
@@ -54,6 +57,8 @@ def allowed(state: State, step: Step) -> Expectation:
             return _list(state, earlier, later)
         case Write(disk):
             return _write(state, disk)
+        case Scan() | Unplug() | Plug():
+            return _storage(state, step)
         case Attach() | HostDisabled() | UncleanStop():
             state.disk(step.disk)
             return SUCCESS
@@ -77,6 +82,15 @@ def _situation(
         size=step.size if isinstance(step, Resize) else None,
         ordered=state.ordered,
     )
+
+
+def _storage(state: State, step: Scan | Unplug | Plug) -> Expectation:
+    used = [disk.name for disk in state.disks.values() if disk.storage == step.storage and disk.attachment.running]
+    if isinstance(step, Unplug) and used:
+        raise OutsideModel(f"the documentation does not say how a storage in use ({', '.join(used)}) is not unplugged")
+    if isinstance(step, Scan) and state.storage(step.storage).attached is not True:
+        raise OutsideModel(f"the documentation does not say how scanning {step.storage!r}, which is unplugged, fails")
+    return SUCCESS
 
 
 def _create(step: Create) -> Expectation:

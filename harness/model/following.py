@@ -19,12 +19,15 @@ from xencbt.harness.model.steps import (
     Enable,
     HostDisabled,
     ListChanged,
+    Plug,
     Resize,
     Revert,
+    Scan,
     SetOnBoot,
     Snapshot,
     Step,
     UncleanStop,
+    Unplug,
     Write,
 )
 
@@ -55,8 +58,12 @@ def successors(state: State, step: Step) -> tuple[State, ...]:  # noqa: C901  on
             return (_destroy(state, state.disk(disk)),)
         case Revert():
             return _revert(state, step)
-        case ListChanged():
+        case ListChanged() | Scan():
             return (state,)
+        case Unplug(storage):
+            return (state.with_storage(storage, attached=False),)
+        case Plug(storage):
+            return (state.with_storage(storage, attached=True),)
         case Write():
             return (_write(state, step),)
         case Attach(disk, attachment):
@@ -102,14 +109,12 @@ def _disabled(state: State, name: str) -> State:
 
 
 def _snapshot(state: State, disk: Disk, name: str, ref: str | None) -> tuple[State, ...]:
-    if disk.is_a_snapshot:
-        raise OutsideModel("the documentation does not say to which set a snapshot of a snapshot belongs")
-    snapshot = replace(
-        disk, name=name, snapshot_of=disk.name, attachment=Attachment.NONE, ref=ref, sound=True, written=frozenset()
-    )
+    snapshot = replace(disk, name=name, snapshot_of=disk.name, attachment=Attachment.NONE, ref=ref, sound=True)
     member = disk.member
     if member is None:
         return (state.with_disks(snapshot),)
+    if disk.is_a_snapshot:
+        return _snapshot_of_snapshot(state, disk, member, snapshot)
     live = replace(disk, member=Membership(member.set, member.position + 1))
     joined = state.with_set(member.set, (*state.sets[member.set], Interval(sound=disk.sound))).with_disks(
         snapshot, live
@@ -121,6 +126,25 @@ def _snapshot(state: State, disk: Disk, name: str, ref: str | None) -> tuple[Sta
         outcomes += [trusted, _disabled(joined, disk.name), _disabled(untracked, disk.name)]
     elif state.storage_of(disk).log_space is not True:
         outcomes.append(_disabled(joined, disk.name))
+    return tuple(outcomes)
+
+
+def _snapshot_of_snapshot(state: State, disk: Disk, member: Membership, snapshot: Disk) -> tuple[State, ...]:
+    """Join the set beside the snapshot it was taken of, whose state it holds (LIFE-01).
+
+    On which side of it is not documented: hosts that roll the log as for any disk put it before. Nothing was written
+    between the two, and both list their changes to all that follows.
+    """
+    intervals = state.sets[member.set]
+    place = member.position + 1
+    apart = state.with_set(member.set, (*intervals[:place], Interval(), *intervals[place:])).with_disks(
+        *(replace(one, member=Membership(member.set, where.position + 1)) for one, where in state.after(member))
+    )
+    behind = Membership(member.set, place)
+    before = apart.with_disks(snapshot, replace(disk, member=behind))
+    outcomes = [before, apart.with_disks(replace(snapshot, member=behind))]
+    if state.storage_of(disk).log_space is not True:
+        outcomes.append(_disabled(before, disk.name))
     return tuple(outcomes)
 
 

@@ -1,6 +1,6 @@
 """One possible state of the world, immutable: disks, storage, licence, and what every backup set recorded."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 
@@ -91,12 +91,27 @@ class State:
         except KeyError:
             raise OutsideModel(f"the model knows no disk {name!r}") from None
 
-    def storage_of(self, disk: Disk) -> Storage:
-        """Return the storage the disk lies on; raises OutsideModel when the test never described it."""
+    def storage(self, name: str) -> Storage:
+        """Return the storage of this name; raises OutsideModel when the test never described it."""
         try:
-            return self.storages[disk.storage]
+            return self.storages[name]
         except KeyError:
-            raise OutsideModel(f"the model knows no storage {disk.storage!r}") from None
+            raise OutsideModel(f"the model knows no storage {name!r}") from None
+
+    def storage_of(self, disk: Disk) -> Storage:
+        """Return the storage the disk lies on; raises as `storage`."""
+        return self.storage(disk.storage)
+
+    def with_storage(self, name: str, *, attached: bool) -> "State":
+        """Return this state with that storage attached or not; raises as `storage`."""
+        changed = replace(self.storage(name), attached=attached)
+        return replace(self, storages=MappingProxyType({**self.storages, name: changed}))
+
+    def after(self, member: Membership) -> Iterator[tuple[Disk, Membership]]:
+        """Yield the disks of the same set that stand after `member`, each with its place."""
+        for disk in self.disks.values():
+            if disk.member is not None and disk.member.set == member.set and disk.member.position > member.position:
+                yield disk, disk.member
 
     def with_disks(self, *disks: Disk) -> "State":
         """Return this state with these disks added or replaced."""

@@ -137,6 +137,27 @@ class Attach:
 
 
 @dataclass(frozen=True, slots=True)
+class Scan:
+    """SR.scan: the host looks at the storage anew, which changes nothing (STATUS-04)."""
+
+    storage: str = "main"
+
+
+@dataclass(frozen=True, slots=True)
+class Unplug:
+    """The last plugged PBD of the storage was unplugged; it takes a storage of which no disk is in use."""
+
+    storage: str = "main"
+
+
+@dataclass(frozen=True, slots=True)
+class Plug:
+    """A PBD of the storage was plugged (again); what was tracked still is (STATUS-04)."""
+
+    storage: str = "main"
+
+
+@dataclass(frozen=True, slots=True)
 class HostDisabled:
     """The host itself switched CBT off (failed resize, failed snapshot, inconsistent log): SET-04."""
 
@@ -165,6 +186,9 @@ Step = (
     | ListChanged
     | Write
     | Attach
+    | Scan
+    | Unplug
+    | Plug
     | HostDisabled
     | UncleanStop
 )

@@ -21,11 +21,13 @@ from xencbt.harness.model import (
     OnBoot,
     OutsideModel,
     Resize,
+    Scan,
     SetOnBoot,
     Snapshot,
     Step,
     Storage,
     UncleanStop,
+    Unplug,
     Write,
 )
 from xencbt.harness.outcome import Failed, Indeterminate
@@ -335,7 +337,8 @@ def test_disks_of_other_storage_are_unrelated() -> None:
     "step",
     [
         Create("disk", SIZE),
-        Snapshot("baseline", "snapshot of a snapshot"),
+        Scan("nowhere"),
+        Unplug("nowhere"),
         Write("disk", SIZE, 1),
         Enable("nobody"),
         Create("far", SIZE, storage="nowhere"),

@@ -96,7 +96,10 @@ class Disks:
             raise Refusal("VDI_ON_BOOT_MODE_INCOMPATIBLE_WITH_OPERATION")
         taken = self._copied(ref, is_a_snapshot=True, snapshot_of=ref, cbt_enabled=row["cbt_enabled"])
         if ref in self._places:
-            self._places[taken] = self._places[ref].within.snapshot()
+            place = self._places[ref]
+            self._places[taken] = (
+                place.within.snapshot() if place.moment is None else place.beside(self._places.values())
+            )
         self._activate(ref)
         return taken
 
@@ -196,6 +199,8 @@ class Disks:
     def write(self, ref: str, offset: int, data: bytes) -> None:
         """Put `data` on the disk and record which blocks that touched."""
         row = self._with_data(ref)
+        if row["is_a_snapshot"]:
+            raise Refusal("VDI_READONLY", ref)
         if self.in_use(ref):
             raise Refusal("VDI_IN_USE", ref, "import")
         if offset + len(data) > int(row["virtual_size"]):

@@ -1,7 +1,7 @@
 """Changed block tracking at its plainest: a backup set remembers all that was ever written in it, in order."""
 
-from collections.abc import Collection
-from dataclasses import dataclass, field
+from collections.abc import Collection, Iterable
+from dataclasses import dataclass, field, replace
 
 BLOCK = 65536
 GRANULE = 4
@@ -22,17 +22,26 @@ class BackupSet:
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """Where in a set a disk stands: a snapshot at its moment, a live disk (None) always at the end."""
+    """Where in a set a disk stands: a snapshot at its moment, a live disk (None) always at the end.
+
+    A snapshot of a snapshot shares its moment and comes after it, in its `turn`.
+    """
 
     within: BackupSet
     moment: int | None = None
+    turn: int = 0
+
+    def beside(self, others: Iterable["Place"]) -> "Place":
+        """Return the place of a snapshot of the snapshot here; `others` are the places taken."""
+        turns = (other.turn for other in others if (other.within, other.moment) == (self.within, self.moment))
+        return replace(self, turn=1 + max(turns))
 
 
 def blocks_between(earlier: Place | None, later: Place | None) -> frozenset[int] | None:
     """Return the blocks written from `earlier` to `later`; None where they are unrelated, or the wrong way round."""
     if earlier is None or later is None or earlier.within is not later.within or earlier.moment is None:
         return None
-    if later.moment is not None and later.moment <= earlier.moment:
+    if later.moment is not None and (later.moment, later.turn) <= (earlier.moment, earlier.turn):
         return None
     return frozenset().union(*earlier.within.history[earlier.moment : later.moment])
 

@@ -28,6 +28,7 @@ from xencbt.harness.events import UnreadableEvents
 from xencbt.harness.findings import Finding
 from xencbt.harness.verdicts import ORDER, Verdict
 from xencbt.reports.document import build
+from xencbt.reports.failures import failure_blocks
 from xencbt.reports.run_json import RequirementRow, Run
 
 SCHEMA = json.loads((Path(__file__).parents[2] / "docs" / "run.schema.json").read_text(encoding="utf-8"))
@@ -144,6 +145,30 @@ def test_a_test_of_two_requirements_counts_for_both() -> None:
     run = built(whole_run(both))
     assert [one["verdict"] for one in run["requirements"]] == ["fail", "fail"]
     assert len(run["tests"]) == 1
+
+
+def test_a_failure_that_names_what_it_broke_leaves_the_rest_undecided() -> None:
+    named = Finding(
+        "suites.test_x::test_both",
+        ("ENABLE-05", "DISABLE-02", "LIST-11"),
+        Verdict.FAIL,
+        "bits are lost",
+        violated=("LIST-11",),
+    )
+    passing = finding("ENABLE-05")
+    run = built(whole_run(named, passing))
+    assert {one["id"]: one["verdict"] for one in run["requirements"]} == {
+        "ENABLE-05": "not exercised",
+        "DISABLE-02": "not exercised",
+        "LIST-11": "fail",
+    }
+    assert row(run, "DISABLE-02")["reason"] == "the test ended at a violation of LIST-11"
+    assert row(run, "LIST-11")["reason"] == "bits are lost"
+    assert row(run, "ENABLE-05")["counts"] == {"not exercised": 1, "pass": 1}
+    assert [test["violated"] for test in run["tests"]] == [[], ["LIST-11"]]
+    block = failure_blocks(run)
+    assert "LIST-11: " in block
+    assert "DISABLE-02: " not in block
 
 
 def test_deviations_are_named_once_each() -> None:

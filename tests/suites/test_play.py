@@ -29,7 +29,8 @@ from xencbt.harness.model import (
 from xencbt.harness.outcome import Failed, Ok, Outcome
 from xencbt.harness.profiles import XAPI
 from xencbt.harness.verdicts import Violation
-from xencbt.suites.play import Play, known_content, words
+from xencbt.suites.play import Play, known_content
+from xencbt.suites.wording import words
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

@@ -1,0 +1,34 @@
+"""Everything at once: what is promised holds whatever was done before, in whichever order, to whatever lies beside.
+
+Only those rows are decided here that every run of the machine is sure to try. Any other that it finds broken is named,
+and fails; but it is for the chapters to pass them.
+"""
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from xencbt.fixtures.lab import Lab
+from xencbt.harness.decides import decides
+from xencbt.suites.machine import Machine
+
+if TYPE_CHECKING:
+    from xencbt.harness.searching import Search
+
+
+@pytest.fixture(autouse=True)
+def content_moves(lab: Lab) -> None:
+    """Every test of this chapter writes to disks, and reads them."""
+    lab.require("raw-import", "raw-export")
+
+
+@decides("ENABLE-02", "STATUS-01", "LIST-01", "LIST-02", "LIST-06", "LIST-08", "LIST-10", "LIFE-01")
+def test_the_promises_hold_whatever_is_done(lab: Lab, search: "Search") -> None:
+    """No change is lost, no relation lost or invented, and every status is right, after each step of any sequence."""
+    search.run(lambda: Machine(lab))
+
+
+@decides("LIST-03")
+def test_only_what_was_written_is_marked_whatever_is_done(lab: Lab, search: "Search") -> None:
+    """A block never written between two states is not marked, and two steps show what one step shows."""
+    search.run(lambda: Machine(lab, precise=True), share=2)
