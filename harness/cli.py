@@ -76,7 +76,10 @@ def _parser() -> argparse.ArgumentParser:
     run = commands.add_parser("run", help="judge a target", epilog="Arguments after -- are handed to pytest.")
     _add_options(run)
     run.add_argument(
-        "-n", dest="workers", metavar="N", help="judge with N workers, each with an emulated host of its own"
+        "-n",
+        dest="workers",
+        metavar="N",
+        help="judge with N workers, each with an emulated host, or a --sr, of its own",
     )
     run.set_defaults(call=_run)
     cleaning = commands.add_parser("clean", help="remove from targets what dead runs left there")
