@@ -1,7 +1,7 @@
 """What a target can do, learnt by reading alone, before anything is written to it."""
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from xencbt.harness.consents import CALLS_OF_A_CONSENT, role_of
@@ -58,6 +58,10 @@ class Capabilities(Mapping[str, Capability]):
 
     def __len__(self) -> int:
         return len(self._by_name)
+
+    def telling(self, details: Mapping[str, str]) -> "Capabilities":
+        """Return the same with other details, by name; names that were not probed are left out."""
+        return Capabilities(tuple(replace(one, detail=details.get(one.name, one.detail)) for one in self.values()))
 
     def as_json(self) -> list[dict[str, Any]]:
         """Return plain JSON data, in the order of probing."""

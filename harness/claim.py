@@ -22,6 +22,11 @@ def claims_folder(environment: Mapping[str, str]) -> Path:
     return state_folder(environment) / "claims"
 
 
+def pool_folder(folder: Path, pool_uuid: str) -> Path:
+    """Return where in the claims `folder` everything about one pool is."""
+    return folder / _file_name(pool_uuid)
+
+
 class Taken(UsageError):
     """Another run, or the cleaning after one, is at work on the SR."""
 
@@ -34,7 +39,7 @@ class Claim:
     """
 
     def __init__(self, folder: Path, pool_uuid: str, sr_uuid: str, holder: str) -> None:
-        path = folder / _file_name(pool_uuid) / f"{_file_name(sr_uuid)}.lock"
+        path = pool_folder(folder, pool_uuid) / f"{_file_name(sr_uuid)}.lock"
         try:
             path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
             self._file: int | None = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)

@@ -16,10 +16,12 @@ from types import FrameType
 import pytest
 
 import xencbt.suites
+from xencbt.harness.asked import names_in
 from xencbt.harness.catalogue import CATALOGUE
 from xencbt.harness.cleaning import clean
 from xencbt.harness.errors import HarnessError, UsageError
 from xencbt.harness.faults import KINDS
+from xencbt.harness.lab_run import run_lab
 from xencbt.harness.options import OPTIONS
 from xencbt.harness.run import Front
 from xencbt.harness.trust import Trust
@@ -76,8 +78,13 @@ def _parser() -> argparse.ArgumentParser:
     run = commands.add_parser("run", help="judge a target", epilog="Arguments after -- are handed to pytest.")
     _add_options(run)
     run.add_argument(
-        "-n", dest="workers", metavar="N", help="judge with N workers, each with an emulated host of its own"
+        "-n",
+        dest="workers",
+        metavar="N",
+        help="judge with N workers, each with an emulated host, or a --sr, of its own; with --lab: N targets at once",
     )
+    run.add_argument("--lab", action="store_true", help="judge the [targets.NAME] of the configuration side by side")
+    run.add_argument("--targets", metavar="NAME,…", help="with --lab: only these targets")
     run.set_defaults(call=_run)
     cleaning = commands.add_parser("clean", help="remove from targets what dead runs left there")
     cleaning.add_argument("--dry-run", action="store_true", help="only show what would be removed and restored")
@@ -125,6 +132,8 @@ def _add_options(parser: argparse.ArgumentParser) -> None:
 
 
 def _run(chosen: argparse.Namespace, for_pytest: list[str]) -> int:
+    if chosen.lab or chosen.targets:
+        return _lab(chosen, for_pytest)
     front = Front(command=shlex.join(["xencbt", *sys.argv[1:]]))
     workers = [] if chosen.workers is None else ["-n", chosen.workers]
     code = _pytest(front, [*_plugin_arguments(chosen), *workers], for_pytest)
@@ -135,6 +144,30 @@ def _run(chosen: argparse.Namespace, for_pytest: list[str]) -> int:
         return front.exit
     # pytest stopped before the run could be decided: its own words are on the terminal
     return Exit.USAGE if code == pytest.ExitCode.USAGE_ERROR else Exit.ERROR
+
+
+def _lab(chosen: argparse.Namespace, for_pytest: list[str]) -> int:
+    if not chosen.lab:
+        print("xencbt: --targets needs --lab: the names are those of the lab's targets", file=sys.stderr)
+        return Exit.USAGE
+    try:
+        return run_lab(
+            {option.key: getattr(chosen, option.key) for option in OPTIONS},
+            only=names_in([chosen.targets] if chosen.targets else []),
+            at_once=_positive(chosen.workers),
+            command=shlex.join(["xencbt", *sys.argv[1:]]),
+            for_pytest=for_pytest,
+            environment=os.environ,
+        )
+    except UsageError as error:
+        print(f"xencbt: {error}", file=sys.stderr)
+        return Exit.USAGE
+
+
+def _positive(number: str | None) -> int | None:
+    if number is not None and not (number.isdecimal() and int(number) > 0):
+        raise UsageError(f"-n takes how many targets are judged at once, from 1, not {number!r}")
+    return None if number is None else int(number)
 
 
 def _plan(chosen: argparse.Namespace, for_pytest: list[str]) -> int:

@@ -4,8 +4,9 @@ import getpass
 import secrets
 import shlex
 import sys
-from collections.abc import Sequence
-from contextlib import ExitStack
+from collections.abc import Collection, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import replace
 from functools import cached_property
 from importlib.metadata import version
 from pathlib import Path
@@ -21,7 +22,7 @@ from xencbt.fixtures.targets import Target, dial, start_emulator
 from xencbt.harness import searching
 from xencbt.harness.capabilities import Capability
 from xencbt.harness.catalogue import catalogue_hash
-from xencbt.harness.claim import claims_folder
+from xencbt.harness.claim import Taken, claims_folder
 from xencbt.harness.errors import HarnessError, UsageError
 from xencbt.harness.exchange import Recorder
 from xencbt.harness.masking import Secrets
@@ -29,10 +30,14 @@ from xencbt.harness.planning import Plan, PlannedTest, make_plan
 from xencbt.harness.selection import check_names
 from xencbt.harness.settings import Settings
 from xencbt.harness.spending import Budget
+from xencbt.harness.turns import Turns, reaches_beyond
+from xencbt.harness.verdicts import NotRun
 from xencbt.proxies.interceptor import Interceptor
 from xencbt.suites.costs import costs
 
 DEFAULT_BUDGET_S = 1800.0
+
+LEASED = "is leased by a worker of this run, which shares it with nobody"
 
 
 def suite_identity() -> dict[str, str]:
@@ -43,8 +48,12 @@ def suite_identity() -> dict[str, str]:
 class Judge:
     """Opens the target lazily and closes everything in reverse; one per process."""
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, *, leasing: bool = False) -> None:
+        """Judge as `settings` say; with `leasing`, on the first of their SRs that is free, beside other workers."""
         self.settings = settings
+        self._leasing = leasing and not settings.emulated_here
+        self._turns: Turns | None = None
+        self.leased_kinds: frozenset[str] = frozenset()
         self.recorder = Recorder(Secrets())
         self._open = ExitStack()
         self._bench: Bench | None = None
@@ -57,25 +66,66 @@ class Judge:
         claimed: a plan only reads, and may do so beside a run. Raises UsageError (no such SR, no password),
         TargetUnreachable or HarnessError.
         """
-        settings = self.settings
         try:
-            self._bench = Bench.open(
-                self._target(),
-                seed=settings.seed,
-                run_id=secrets.token_hex(8),
-                environment=settings.environment,
-                sr=settings.sr,
-                profile=settings.profile,
-                xe_command=settings.xe,
-                limits=self._limits,
-                journal_dir=planning or settings.journal_dir,
-                consents=settings.consents,
-                recorder=self.recorder,
-                claims=None if settings.emulated_here or planning else claims_folder(settings.environment),
-            )
+            self._bench = self._benched(self._target(), planning)
         except BaseException:
             self._open.close()
             raise
+
+    def _benched(self, target: Target, planning: Path | None) -> Bench:
+        settings = self.settings
+        if not self._leasing:
+            return self._bench_on(target, settings.sr, planning)
+        leased = {sr.lower() for sr in settings.srs}
+        self.leased_kinds = frozenset(kind for kind, uuid in target.srs.items() if uuid.lower() in leased)
+        target = replace(target, srs={kind: uuid for kind, uuid in target.srs.items() if uuid.lower() not in leased})
+        for sr in settings.srs:
+            try:
+                bench = self._bench_on(target, sr, planning)
+            except Taken:
+                continue
+            bench.capabilities = bench.capabilities.telling(
+                {f"sr:{kind}": f"the SR {LEASED}" for kind in self.leased_kinds}
+            )
+            self.settings = replace(settings, srs=(sr, *(other for other in settings.srs if other != sr)))
+            return bench
+        raise Taken(f"each of the {len(settings.srs)} SRs named is taken: by another run, or by another worker")
+
+    def _bench_on(self, target: Target, sr: str | None, planning: Path | None) -> Bench:
+        settings = self.settings
+        return Bench.open(
+            target,
+            seed=settings.seed,
+            run_id=secrets.token_hex(8),
+            environment=settings.environment,
+            sr=sr,
+            profile=settings.profile,
+            xe_command=settings.xe,
+            limits=self._limits,
+            journal_dir=planning or settings.journal_dir,
+            consents=settings.consents,
+            recorder=self.recorder,
+            claims=None if settings.emulated_here or planning else claims_folder(settings.environment),
+        )
+
+    @contextmanager
+    def turn(self, declared: frozenset[str] | None) -> Iterator[None]:
+        """Inside, a test with these needs has its turn on the host, beside neighbours or alone; raises HarnessError."""
+        if self._turns is None:
+            if self.settings.emulated_here:
+                yield
+                return
+            self._turns = Turns(claims_folder(self.settings.environment), self.bench.product.pool_uuid)
+        with self._turns.taken(alone=reaches_beyond(declared)) as disturbed:
+            if disturbed:
+                self.bench.revive()
+            yield
+
+    def refuse_leased(self, required: Collection[str]) -> None:
+        """Raise NotRun where a test needs an SR of a kind that a worker of this run has leased as its own."""
+        for kind in sorted(self.leased_kinds):
+            if f"sr:{kind}" in required:
+                raise NotRun(f"the SR of kind {kind} {LEASED}")
 
     @property
     def _limits(self) -> Limits | None:

@@ -11,7 +11,8 @@ class Option:
     """One option: its name without dashes, what it takes, and what it means.
 
     A `list` may be given several times (in a file: an array; in the environment: separated by commas). A `size` is a
-    number of bytes, or of KiB, MiB, GiB or TiB with that unit behind it.
+    number of bytes, or of KiB, MiB, GiB or TiB with that unit behind it. `also_one`: a file may give a list of one as
+    a text.
     """
 
     name: str
@@ -19,6 +20,7 @@ class Option:
     help: str
     metavar: str = ""
     choices: tuple[str, ...] = ()
+    also_one: bool = False
 
     @property
     def key(self) -> str:
@@ -51,7 +53,9 @@ OPTIONS: tuple[Option, ...] = (
     Option(
         "insecure", "switch", "accept any certificate, and plain http beyond loopback: anyone may read the password"
     ),
-    Option("sr", "text", "UUID of the SR the run may create disks on", "UUID"),
+    Option(
+        "sr", "list", "UUID of the SR the run may create disks on; with -n, one for each worker", "UUID", also_one=True
+    ),
     Option("xe", "text", "command that runs xe, e.g. 'ssh HOST xe'; default: the target's own thin CLI", "COMMAND"),
     Option(
         "profile",
@@ -75,5 +79,7 @@ OPTIONS: tuple[Option, ...] = (
     Option("vm", "text", "UUID of a halted VM to clone; default: VMs are made from nothing", "UUID"),
     Option("require", "list", "a capability whose absence is a failure, with commas (may be repeated)", "CAP"),
     Option("budget", "text", "how long the run may take, for example 30m; default: 30m, none for emulators", "TIME"),
+    Option("quiet", "switch", "while the run goes on, show only what did not pass"),
+    Option("config", "text", "configuration file; default: xencbt.toml, else [tool.xencbt] of pyproject.toml", "FILE"),
     Option("strict", "switch", "a failed level-S requirement decides the exit code as well"),
 )

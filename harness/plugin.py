@@ -21,9 +21,10 @@ from xencbt.harness import searching
 from xencbt.harness.capabilities import Capability
 from xencbt.harness.catalogue import CATALOGUE
 from xencbt.harness.disturbing import Faults
-from xencbt.harness.errors import UsageError, XencbtError
+from xencbt.harness.errors import HarnessError, TargetUnreachable, UsageError, XencbtError
 from xencbt.harness.findings import lacking
 from xencbt.harness.judge import Judge, suite_identity
+from xencbt.harness.leases import check_leases, turned
 from xencbt.harness.needs import Needs
 from xencbt.harness.options import OPTIONS
 from xencbt.harness.planning import Plan, PlannedTest
@@ -33,7 +34,8 @@ from xencbt.harness.selection import Candidate, Selection, check_names, id_of, s
 from xencbt.harness.settings import Settings, load
 from xencbt.harness.sinks import EVENTS_FILE, Shipped, Written
 from xencbt.harness.trial import Trial
-from xencbt.harness.verdicts import Exit, NotRun
+from xencbt.harness.verdicts import Exit, NotRun, Violation
+from xencbt.harness.workers import Workers, worker_begins
 from xencbt.reports.console import summary
 from xencbt.reports.folder import DEFAULT, new_folder
 from xencbt.reports.layout import Paint, colour_wanted
@@ -46,6 +48,7 @@ RUN = pytest.StashKey[Run]()
 JUDGE = pytest.StashKey[Judge]()
 TRIAL = pytest.StashKey[Trial]()
 CLOSING = pytest.StashKey[str]()
+WORKERS = pytest.StashKey[Workers]()
 UNSELECTED = pytest.StashKey[bool]()
 SHIPMENT = "cbt_events"
 JUDGED = "cbt_judged"
@@ -73,10 +76,12 @@ def pytest_configure(config: pytest.Config) -> None:
         settings = _settings(config)
     except UsageError as error:
         raise _refused(config, error) from error
+    if _is_worker(config):
+        worker_begins(config)
     sink = Shipped() if _is_worker(config) else Written(lambda: new_folder(settings.out or DEFAULT))
     watch = None
     if _front(config) is not None:
-        watch = Live(lambda line: print(line, flush=True), _paint()).show
+        watch = Live(lambda line: print(line, flush=True), _paint(), quiet=settings.quiet).show
         config.pluginmanager.register(Silence(), "xencbt-silence")
     config.stash[RUN] = run = Run(settings, sink, watch)
     config.pluginmanager.register(Receiver(run, config), "xencbt-receiver")
@@ -106,6 +111,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         items[:] = kept
 
 
+@pytest.hookimpl(tryfirst=True)
 def pytest_collection_finish(session: pytest.Session) -> None:
     """Start or dial the target once it is known that there is something to judge."""
     config = session.config
@@ -113,15 +119,15 @@ def pytest_collection_finish(session: pytest.Session) -> None:
     items = [item for item in session.items if _decided_by(item)]
     if config.option.collectonly or not items:
         return
-    judge = Judge(run.settings)
+    judge = Judge(run.settings, leasing=_is_worker(config))
     config.stash[JUDGE] = judge
     front = _front(config)
     planning = front if front is not None and front.planning else None
     try:
         plan, absent = _planned(judge, items, planning)
-    except UsageError as error:
-        raise _refused(config, error) from error
-    except Exception as error:  # noqa: BLE001  whatever a strange host made of the first look at it: it was not reached
+    except Exception as error:
+        if isinstance(error, UsageError) and not _is_worker(config):
+            raise _refused(config, error) from error
         told = (
             str(error) if isinstance(error, XencbtError) else f"looking at the target: {type(error).__name__}: {error}"
         )
@@ -140,7 +146,7 @@ def pytest_collection_finish(session: pytest.Session) -> None:
         judge.close()
         raise _refused(config, error) from error
     run.emit("target", **judge.describe())
-    if front is not None:
+    if front is not None and not run.settings.quiet:
         print(short(plan.as_json()), flush=True)
     for capability in absent:
         run.found(lacking(capability))
@@ -205,6 +211,10 @@ def pytest_runtest_makereport(
 def pytest_configure_node(node: Any) -> None:
     """Hand every worker the run's seed."""
     node.workerinput["cbt_seed"] = node.config.stash[RUN].settings.seed
+    if WORKERS not in node.config.stash:
+        node.config.stash[WORKERS] = Workers()
+        node.config.add_cleanup(node.config.stash[WORKERS].close)
+    node.config.stash[WORKERS].begin(node)
 
 
 @pytest.hookimpl(optionalhook=True)
@@ -213,7 +223,7 @@ def pytest_testnodedown(node: Any, error: object) -> None:
     run = node.config.stash[RUN]
     for event in getattr(node, "workeroutput", {}).get(SHIPMENT, ()):
         run.take(event)
-    if error:
+    if error and not run.interrupted:
         run.problem(f"a worker died: {error}")
 
 
@@ -249,6 +259,7 @@ def lab(request: pytest.FixtureRequest) -> Iterator[Lab]:
         pytest.fail("the `lab` fixture is for test functions that carry the mark of @decides(…)", pytrace=False)
     needed, held = _needs(request.node), _is_held_to_its_needs(request.node)
     with trial.stage(needed.declared if held else None) as stage:
+        request.config.stash[JUDGE].refuse_leased(needed.required)
         missing = needed.lacking(stage.capabilities, stage.bench.consents)
         if missing is not None:
             raise missing
@@ -315,9 +326,15 @@ class Receiver:
             )
 
     def pytest_keyboard_interrupt(self, excinfo: pytest.ExceptionInfo[BaseException]) -> None:
-        """Remember Ctrl-C (and SIGTERM): the run is not complete. Pytest stops itself by a kind of its own."""
-        if excinfo.errisinstance(KeyboardInterrupt) and not excinfo.errisinstance(pytest.Session.Interrupted):
+        """Remember Ctrl-C (and SIGTERM): the run is not complete. Pytest and xdist stop by kinds of their own.
+
+        Workers are interrupted as well, and clean up first.
+        """
+        if excinfo.type is KeyboardInterrupt:
             self._run.interrupted = True
+            workers = self._config.stash.get(WORKERS, None)
+            if workers is not None:
+                workers.interrupt(self._config, lambda node: pytest_testnodedown(node, None))
 
     def pytest_internalerror(self, excrepr: object) -> None:
         """Remember that pytest itself broke."""
@@ -412,9 +429,20 @@ def _settings(config: pytest.Config) -> Settings:
     for requirement in settings.requirements:
         CATALOGUE[requirement]
     check_names(settings.suites, suite_names(), "suite")
-    if not settings.emulated_here and config.getoption("numprocesses", None):
-        raise UsageError("-n needs a target for each worker; --target URL is one target: judge it without -n")
+    if settings.emulated_here:
+        return settings
+    if _is_worker(config):
+        return turned(settings, int(config.workerinput["workerid"].removeprefix("gw")))  # type: ignore[attr-defined]
+    if config.getoption("numprocesses", None):
+        _check_leases(config, settings)
     return settings
+
+
+def _check_leases(config: pytest.Config, settings: Settings) -> None:
+    try:
+        check_leases(settings, config.option.numprocesses)
+    except (TargetUnreachable, HarnessError, Violation):
+        config.option.dist, config.option.tx = "no", []  # nobody is to be sent there: this process tells how it ended
 
 
 def _refused(config: pytest.Config, error: UsageError) -> pytest.UsageError:

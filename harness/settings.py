@@ -4,14 +4,14 @@ import os
 import re
 import shlex
 import stat
-import tomllib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 from urllib.parse import urlsplit
 
 from xencbt.harness.asked import NamedRepository, budget_s, consents_named, names_in, repositories_named
+from xencbt.harness.configuration import PATHS, read_configuration
 from xencbt.harness.endpoint import Endpoint
 from xencbt.harness.errors import UsageError
 from xencbt.harness.options import OPTIONS, Option
@@ -19,7 +19,6 @@ from xencbt.harness.seeds import SEED_BITS, fresh_seed
 from xencbt.harness.trust import Trust
 
 EMULATOR = "emulator"
-NEVER_IN_A_FILE = ("password", "control_token")
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +33,7 @@ class Settings:
     ca: Path | None = None
     fingerprint: str | None = None
     insecure: bool = False
-    sr: str | None = None
+    srs: tuple[str, ...] = ()
     xe: tuple[str, ...] | None = None
     profile: str = "auto"
     speed: Literal["quick", "nightly"] = "quick"
@@ -47,6 +46,7 @@ class Settings:
     vm: str | None = None
     require: tuple[str, ...] = ()
     budget: str | None = None
+    quiet: bool = False
     strict: bool = False
     keep_on_failure: bool = False
     max_size: int | None = None
@@ -57,6 +57,11 @@ class Settings:
     def emulated_here(self) -> bool:
         """Whether this run starts its own emulated host."""
         return self.target == EMULATOR
+
+    @property
+    def sr(self) -> str | None:
+        """The SR on which the run may create disks; where several were named, the first: the others are for workers."""
+        return self.srs[0] if self.srs else None
 
     @property
     def trust(self) -> Trust:
@@ -104,17 +109,18 @@ class Settings:
 def load(given: Mapping[str, Any], *, environment: Mapping[str, str], folder: Path) -> Settings:
     """Merge `given` (by option key, None where not given) over the environment over the file in `folder`.
 
-    The file is `xencbt.toml`, else `[tool.xencbt]` of `pyproject.toml`. Raises UsageError, naming the option and where
-    it came from, for anything that cannot be used.
+    The file is the one named by `config`, else `xencbt.toml`, else `[tool.xencbt]` of `pyproject.toml`; the targets of
+    a lab in it say nothing to a single run. Raises UsageError, naming the option and where it came from, for anything
+    that cannot be used.
     """
-    from_file = _file_options(folder)
+    file = read_configuration(folder, given.get("config") or environment.get("XENCBT_CONFIG"))
     values: dict[str, Any] = {}
     for option in OPTIONS:
         value = given.get(option.key)
         if value in (None, [], False):
-            value = _from_environment(option, environment)
+            value = from_environment(option, environment)
         if value is None:
-            value = from_file.get(option.key)
+            value = file.options.get(option.key)
         if value is not None:
             values[option.key] = _checked(option, value)
     settings = _settings(values, environment)
@@ -126,14 +132,16 @@ def load(given: Mapping[str, Any], *, environment: Mapping[str, str], folder: Pa
         refuse_unread_certificate(settings.target, settings.trust)
         if settings.sr is None:
             raise UsageError(f"--sr is needed with --target {settings.target}: the SR that the run may create disks on")
+        _refuse_twice((*settings.srs, *(named.sr for named in settings.repositories)))
     return settings
 
 
 def _settings(values: dict[str, Any], environment: Mapping[str, str]) -> Settings:
-    renamed = {"suite": "suites", "requirement": "requirements"}
-    paths = {"password_file", "control_token_file", "ca", "out", "journal_dir"}
+    renamed = {"suite": "suites", "requirement": "requirements", "sr": "srs"}
     fields: dict[str, Any] = {
-        renamed.get(key, key): Path(value) if key in paths else value for key, value in values.items()
+        renamed.get(key, key): Path(value) if key in PATHS else value
+        for key, value in values.items()
+        if key != "config"
     }
     if "xe" in fields:
         fields["xe"] = _command(fields["xe"])
@@ -154,32 +162,8 @@ def _command(text: str) -> tuple[str, ...]:
     return words
 
 
-def _file_options(folder: Path) -> dict[str, Any]:
-    own, project = folder / "xencbt.toml", folder / "pyproject.toml"
-    if own.exists():
-        path, table = own, _toml(own)
-    elif project.exists():
-        path, table = project, _toml(project).get("tool", {}).get("xencbt", {})
-    else:
-        return {}
-    known = {option.key for option in OPTIONS}
-    keys = {str(key).replace("-", "_"): value for key, value in table.items()}
-    for key in keys:
-        if key in NEVER_IN_A_FILE:
-            raise UsageError(f"{path}: a secret does not belong into a configuration file: {key}")
-        if key not in known:
-            raise UsageError(f"{path}: unknown key {key!r}; known: {', '.join(sorted(known))}")
-    return keys
-
-
-def _toml(path: Path) -> dict[str, Any]:
-    try:
-        return tomllib.loads(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
-        raise UsageError(f"cannot read {path}: {error}") from error
-
-
-def _from_environment(option: Option, environment: Mapping[str, str]) -> Any:
+def from_environment(option: Option, environment: Mapping[str, str]) -> Any:
+    """Return what the environment says of `option`, None where nothing; raises UsageError."""
     text = environment.get(option.variable)
     if not text:
         return None
@@ -198,6 +182,8 @@ def _checked(option: Option, value: object) -> Any:
     if option.kind == "size":
         return _size(option, value)
     if option.kind == "list":
+        if isinstance(value, str) and option.also_one:
+            value = [value]
         if not isinstance(value, list | tuple) or not all(isinstance(part, str) for part in value):
             raise UsageError(f"{option.flag} takes a list of names, not {value!r}")
         return tuple(value)
@@ -227,6 +213,13 @@ def _size(option: Option, value: object) -> int:
     if isinstance(value, bool) or read is None or not int(read[1]):
         raise UsageError(f"{option.flag} takes a size like 1073741824 or 1GiB, not {value!r}")
     return int(read[1]) << 10 * ("KMGT".index(read[2][0]) + 1 if read[2] else 0)
+
+
+def _refuse_twice(srs: Sequence[str]) -> None:
+    lowered = [sr.lower() for sr in srs]
+    for sr in lowered:
+        if lowered.count(sr) > 1:
+            raise UsageError(f"the SR {sr} is named twice: each worker and each kind takes an SR of its own")
 
 
 def _check_address(url: str, trust: Trust) -> None:

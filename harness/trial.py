@@ -75,8 +75,8 @@ class Trial:
 
     @contextmanager
     def stage(self, declared: frozenset[str] | None = None) -> Iterator[Lab]:
-        """Lend the test a lab, held to the needs it declared, if any, and clean up after it."""
-        with self._judge.lab(self.id, declared) as lab:
+        """Lend the test a lab, held to the needs it declared, if any, when its turn comes, and clean up after it."""
+        with self._judge.turn(declared), self._judge.lab(self.id, declared) as lab:
             self._lab = lab
             try:
                 yield lab

@@ -3,9 +3,10 @@
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, cast
 
+from xencbt.harness.verdicts import Verdict
 from xencbt.reports.layout import WIDTH, Paint, hanging
 from xencbt.reports.plain import one_line
-from xencbt.reports.tables import capability_table
+from xencbt.reports.tables import capability_table, target_head
 from xencbt.reports.words import duration
 
 if TYPE_CHECKING:
@@ -15,14 +16,23 @@ _PLAIN = Paint()
 
 
 class Live:
-    """Takes the events of a run and tells them through `write`, a line at a time."""
+    """Takes the events of a run and tells them through `write`, a line at a time.
+
+    `quiet` leaves out what goes well: the table of what the target can do, and tests that pass.
+    """
 
     def __init__(
-        self, write: Callable[[str], None], paint: Paint = _PLAIN, needs: Mapping[str, Sequence[str]] | None = None
+        self,
+        write: Callable[[str], None],
+        paint: Paint = _PLAIN,
+        needs: Mapping[str, Sequence[str]] | None = None,
+        *,
+        quiet: bool = False,
     ) -> None:
         self._write = write
         self._paint = paint
         self._needs = needs or {}
+        self._quiet = quiet
         self._tests = 0
         self._ended = 0
 
@@ -32,7 +42,11 @@ class Live:
             case "run_started":
                 self._write(f"seed     {event['seed']}, {event['speed']} search")
             case "target":
-                self._write(capability_table(cast("TargetRow", event), self._needs, self._paint))
+                target = cast("TargetRow", event)
+                if self._quiet:
+                    self._write(target_head(target, self._paint))
+                else:
+                    self._write(capability_table(target, self._needs, self._paint))
                 if event.get("warning"):
                     self._write(hanging("warning", event["warning"]))
                 self._write("")
@@ -40,7 +54,8 @@ class Live:
                 self._tests = event["tests"]
             case "test_finished":
                 self._ended += 1
-                self._write(self._test_line(event))
+                if not self._quiet or event["verdict"] != Verdict.PASS.value:
+                    self._write(self._test_line(event))
             case "run_finished":
                 self._write("")
 

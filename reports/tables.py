@@ -18,13 +18,7 @@ def capability_table(target: TargetRow, needs: Mapping[str, Sequence[str]] | Non
     `needs` names, by capability, the requirements that cannot be judged without it.
     """
     needs = needs or {}
-    head = [
-        hanging("target", target_name(target), pad=7),
-        hanging("at", target["url"], pad=7),
-        _security(target["tls"], paint),
-        hanging("profile", target["profile"]),
-        "",
-    ]
+    head = [target_head(target, paint), ""]
     rows = target["capabilities"]
     pad = max((len(row["name"]) for row in rows), default=0)
     present = [hanging(row["name"], row["detail"], indent=2, pad=pad) for row in rows if row["present"]]
@@ -37,6 +31,17 @@ def capability_table(target: TargetRow, needs: Mapping[str, Sequence[str]] | Non
     if absent:
         body += [paint.bold("cannot, and will not be judged"), *absent]
     return "\n".join([*head, *body])
+
+
+def target_head(target: TargetRow, paint: Paint = _PLAIN) -> str:
+    """Return what is judged: its name, where it is, how it is trusted, and by which profile."""
+    lines = [
+        hanging("target", target_name(target), pad=7),
+        hanging("at", target["url"], pad=7),
+        _security(target["tls"], paint),
+        hanging("profile", target["profile"]),
+    ]
+    return "\n".join(lines)
 
 
 def _security(tls: str, paint: Paint) -> str:

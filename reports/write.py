@@ -25,7 +25,7 @@ def write_all(events: Path, folder: Path, *, complain: Callable[[str], None] | N
     Raises UnreadableEvents for events that are none, OSError where run.json itself cannot be written.
     """
     run = build(read_events(events))
-    _replace(folder / RUN_FILE, _json(run))
+    replace_file(folder / RUN_FILE, _json(run))
     reporters: dict[str, Callable[[Run, Path], None]] = {JUNIT_FILE: _write_junit, ALLURE_FOLDER: _write_allure}
     for name, reporter in reporters.items():
         try:
@@ -36,7 +36,7 @@ def write_all(events: Path, folder: Path, *, complain: Callable[[str], None] | N
 
 
 def _write_junit(run: Run, path: Path) -> None:
-    _replace(path, junit.render(run))
+    replace_file(path, junit.render(run))
 
 
 def _write_allure(run: Run, folder: Path) -> None:
@@ -56,7 +56,7 @@ def _json(run: Run) -> bytes:
     return (json.dumps(run, ensure_ascii=False, indent=2) + "\n").encode("utf-8", "backslashreplace")
 
 
-def _replace(path: Path, content: bytes) -> None:
+def replace_file(path: Path, content: bytes) -> None:
     """Write `path` so that it is at any time the old file or the whole new one."""
     making = path.with_name(f"{path.name}.tmp")
     with making.open("wb") as file:

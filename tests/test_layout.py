@@ -4,7 +4,7 @@ import tomllib
 from pathlib import Path
 
 ROOT = Path(__file__).parent.parent
-TOP = {"cli", "plugin", "trial", "cleaning", "disturbing", "judge"}
+TOP = {"cli", "plugin", "trial", "cleaning", "disturbing", "judge", "lab_run", "leases"}
 
 
 def modules_of(room: str) -> set[str]:

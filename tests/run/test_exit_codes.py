@@ -84,7 +84,7 @@ def test_a_filter_of_pytest_that_matches_nothing_is_2(tmp_path: Path) -> None:
         (("--target", "http://127.0.0.1:1"), "--sr is needed"),
         (("--target", "https://127.0.0.1:1", "--sr", "x", "--ca", "x.pem", "--insecure"), "exclude each other"),
         (("--target", "https://127.0.0.1:1", "--sr", "x", "--fingerprint", "ab"), "64 hexadecimal digits"),
-        (("--target", "http://127.0.0.1:1", "--sr", "x", "-n", "2"), "-n needs a target for each worker"),
+        (("--target", "http://127.0.0.1:1", "--sr", "x", "-n", "2"), "-n 2 with --target needs an SR for each worker"),
         (
             ("--password-file", "missing", "--target", "http://127.0.0.1:1", "--sr", "x"),
             "cannot read the password file",
