@@ -1,13 +1,13 @@
 """How much hypothesis searches in a judged run, and from which seed."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import wraps
 from typing import Any
 
 import hypothesis
 from hypothesis import HealthCheck, Phase
-from hypothesis.stateful import RuleBasedStateMachine, run_state_machine_as_test
+from hypothesis.stateful import RuleBasedStateMachine, rule, run_state_machine_as_test
 
 from xencbt.harness.gathering import FEWEST_EXAMPLES
 from xencbt.harness.seeds import derive
@@ -30,6 +30,7 @@ class Search:
     seed: int
     settings: hypothesis.settings
     machines: int
+    budget: Budget = field(default_factory=Budget)
 
     def run(self, machine: Callable[[], RuleBasedStateMachine], *, share: int = 1) -> None:
         """Run a state machine, made anew for each run; with `share` only a share of the times, but five at least.
@@ -39,11 +40,19 @@ class Search:
         """
 
         def made() -> RuleBasedStateMachine:
-            return machine()
+            return _Idle() if self.budget.spent else machine()
 
         hypothesis.seed(self.seed)(made)
         settings = hypothesis.settings(self.settings, max_examples=max(FEWEST_EXAMPLES, self.machines // share))
         run_state_machine_as_test(made, settings=settings)  # type: ignore[arg-type]  # a function that makes one will do
+
+
+class _Idle(RuleBasedStateMachine):
+    """Stands in for runs that no budget is left for: they do nothing, and do not count."""
+
+    @rule()
+    def rest(self) -> None:
+        """Make no call."""
 
 
 WRAPPED = "_cbt_wrapped"

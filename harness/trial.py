@@ -67,7 +67,7 @@ class Trial:
         self._gathering.property_based = True
         settings = self._judge.settings
         machines = searching.MACHINES[settings.speed]
-        return searching.Search(derive(settings.seed, self.id), self._judge.search, machines)
+        return searching.Search(derive(settings.seed, self.id), self._judge.search, machines, self._judge.bench.budget)
 
     def body_begins(self) -> None:
         """Count the body's calls from here: what fixtures called judges nothing."""
