@@ -21,7 +21,7 @@ from xencbt.fixtures.emulator.values import EPOCH, NULL, Kind, Type
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-CALLS = 600
+CALLS = 900
 AS_WELL = 0.9
 SOON_S = 20.0
 ODD: tuple[Any, ...] = (None, 5, -1, True, "x", [], {}, 1.5, 2**63 - 1, "", NULL, [None], {"": None}, "y" * 5000)

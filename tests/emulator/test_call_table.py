@@ -22,6 +22,8 @@ BEYOND = frozenset(
         "VDI.checksum",  # hidden, and called by real clients
         "VM.get_possible_hosts",  # this and the next: how clients of pools choose a host
         "VM.start_on",
+        "VM.assert_can_migrate",  # this and the next: how clients move VMs
+        "host.migrate_receive",
     }
 )
 """Calls that may be there although the table has none."""

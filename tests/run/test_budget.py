@@ -17,7 +17,7 @@ def test_what_the_budget_did_not_reach_is_not_passed_over_in_silence(tmp_path: P
     assert ran.exit == 2
     wanted = [test for test in ran.document["tests"] if test["verdict"] == "not run"]
     assert {test["reason"] for test in wanted} >= {"over budget: the time for this run is spent"}
-    assert all(test["calls"] == 0 for test in wanted)
+    assert all(test["calls"] <= 1 for test in wanted)  # one may just have begun
     assert "5 examples a property" in ran.stdout
 
 
