@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import http.client
 import socket
 import threading
 import xmlrpc.client
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
@@ -72,9 +73,14 @@ class Served:
     def raw(self, data: bytes, *, end: bool = True) -> bytes:
         """Send bytes, and end if told so; everything that comes back until the host closes."""
         with self.socket() as connection:
-            connection.sendall(data)
+            with suppress(ConnectionError):  # a host that has read enough may answer and close meanwhile
+                connection.sendall(data)
             if end:
-                connection.shutdown(socket.SHUT_WR)
+                try:
+                    connection.shutdown(socket.SHUT_WR)
+                except OSError as closed:
+                    if closed.errno != errno.ENOTCONN:
+                        raise
             return read_all(connection)
 
     def on_loop(self, work: Callable[[], Any]) -> Any:

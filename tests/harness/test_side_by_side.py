@@ -89,7 +89,7 @@ def test_what_a_killed_one_had_started_does_not_keep_the_lab_waiting() -> None:
 def test_an_interrupt_reaches_every_running_one_once_and_none_begins_after_it(signum: signal.Signals) -> None:
     program = (
         "import threading\n"
-        "def end(*_): print('told', flush=True); sys.exit(130)\n"
+        "def end(*_): os.write(1, b'told\\n'); sys.exit(130)\n"  # a print may be under way when the signal comes
         "signal.signal(signal.SIGTERM, end); print('ready', flush=True); threading.Event().wait(60)"
     )
     heard = Heard()
@@ -110,7 +110,7 @@ def test_an_interrupt_reaches_every_running_one_once_and_none_begins_after_it(si
 
 
 def test_a_second_interrupt_does_not_wait_for_cleaning_up() -> None:
-    program = "signal.signal(signal.SIGTERM, lambda *_: print('told', flush=True)); print('ready', flush=True)\n"
+    program = "signal.signal(signal.SIGTERM, lambda *_: os.write(1, b'told\\n')); print('ready', flush=True)\n"
     program += "end = time.monotonic() + 60\nwhile time.monotonic() < end: time.sleep(0.1)"
     heard = Heard()
     heard.on_line = lambda _name, _line: os.kill(os.getpid(), signal.SIGINT)
