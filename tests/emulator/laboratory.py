@@ -133,6 +133,25 @@ class Laboratory:
         vbd: Ref = self.call("VBD.create", {"VM": self.vm, "VDI": vdi, "userdevice": "autodetect", "mode": mode})
         return vbd
 
+    def arm(self, fault: str, *, kind: str = "lvm", vdi: str = "", times: int | None = 1, **parameters: str) -> int:
+        """Arm a fault of the storage; returns its number."""
+        place = {"vdi": vdi} if vdi else {"sr": self.host.lab.srs[kind]}
+        entry = {"fault": fault, "parameters": parameters, "times": times, **place}
+        number: int = self.verb("faults", arm=[entry])["faults"][0]["id"]
+        return number
+
+    def heal(self, number: int) -> dict[str, Any]:
+        """Heal a fault; returns its receipt."""
+        receipt: dict[str, Any] = self.verb("faults", heal=[number])["faults"][0]
+        return receipt
+
+    @contextmanager
+    def lasting(self, fault: str, kind: str = "lvm", **parameters: str) -> Iterator[None]:
+        """Have a fault strike inside the block whenever it can."""
+        number = self.arm(fault, kind=kind, times=None, **parameters)
+        yield
+        assert self.heal(number)["firings"]
+
     def crash(self) -> None:
         self.verb("crash")
         self.start()
@@ -144,10 +163,16 @@ class Laboratory:
     def crash_at(self, operation: str, step: str, name: str, *params: Any) -> bool:
         """Call with a crash armed; tell whether the step was reached. The host is up again afterwards."""
         self.verb("crash", at={"operation": operation, "step": step})
+        reached = self.lose_power(name, *params)
+        if reached:
+            self.start()
+        return reached
+
+    def lose_power(self, name: str, *params: Any) -> bool:
+        """Call; tell whether the host went down on the way. It stays down then."""
         try:
             self.call(name, *params)
         except HostDownError:
-            self.start()
             return True
         return False
 

@@ -31,10 +31,6 @@ def assert_unrelated(lab: Laboratory, source: Ref, target: Ref) -> None:
     assert UNRELATED in "".join(params)
 
 
-def sr_state(lab: Laboratory, kind: str = "lvm", **state: object) -> None:
-    lab.verb("sr_state", sr=lab.host.lab.srs[kind], **state)
-
-
 def used_disk(lab: Laboratory, kind: str = "lvm") -> Ref:
     """Make a tracked disk that a running VM has attached for writing."""
     vdi = lab.tracked_disk(kind)
@@ -50,9 +46,8 @@ def unclean_stop(lab: Laboratory, vdi: Ref) -> None:
 
 
 def failed_resize(lab: Laboratory, vdi: Ref, kind: str) -> None:
-    sr_state(lab, kind, logs_fail=True)
-    lab.call("VDI.resize", vdi, 8 * MIB)
-    sr_state(lab, kind, logs_fail=False)
+    with lab.lasting("no-space-for-log", kind):
+        lab.call("VDI.resize", vdi, 8 * MIB)
 
 
 def stop_and_attach(lab: Laboratory, vdi: Ref, _kind: str) -> None:
@@ -99,9 +94,8 @@ def test_f3_bits_that_cannot_be_merged_stay_in_the_chain(lab: Laboratory, kind: 
     lab.write(vdi, 1)
     middle = lab.snapshot(vdi)
     lab.write(vdi, 2)
-    sr_state(lab, kind, pause_refused=True)
-    lab.call("VDI.destroy", middle)
-    sr_state(lab, kind, pause_refused=False)
+    with lab.lasting("pause-refused", kind):
+        lab.call("VDI.destroy", middle)
     lab.call("VM.hard_shutdown", lab.vm)
     assert lab.changed(base, vdi) == {1, 2}
 

@@ -168,11 +168,10 @@ def test_a_pause_that_is_refused_loses_no_bits(lab: Laboratory) -> None:
     middle = lab.snapshot(lab.vdi)
     middle_uuid = lab.record(middle)["uuid"]
     lab.write(lab.vdi, 2)
-    lab.store().pause_refused = True
-    lab.call("VDI.destroy", middle)
-    assert lab.refusal("VDI.snapshot", lab.vdi)[0] == "SR_BACKEND_FAILURE_82"
-    assert lab.refusal("VDI.disable_cbt", lab.vdi)[0] == "SR_BACKEND_FAILURE_457"
-    lab.store().pause_refused = False
+    with lab.lasting("pause-refused"):
+        lab.call("VDI.destroy", middle)
+        assert lab.refusal("VDI.snapshot", lab.vdi)[0] == "SR_BACKEND_FAILURE_82"
+        assert lab.refusal("VDI.disable_cbt", lab.vdi)[0] == "SR_BACKEND_FAILURE_457"
     lab.call("VM.clean_shutdown", lab.vm)
     assert lab.changed(first, lab.vdi) == {1, 2}
     lab.call("SR.scan", lab.sr())
