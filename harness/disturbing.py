@@ -1,56 +1,184 @@
-"""Faults for a test: a session through the interceptor, plans armed on it, and their receipts kept for the finding."""
+"""Faults for a test: plans armed on the wire, in the storage or in the lab, their receipts kept for the finding."""
 
-from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, ExitStack, contextmanager
+from typing import Protocol
 
+from xencbt.fixtures.disasters import in_storage
+from xencbt.fixtures.disks import Disk
 from xencbt.fixtures.lab import Lab
 from xencbt.harness.endpoint import Endpoint
 from xencbt.harness.errors import HarnessError
-from xencbt.harness.faults import Call, Duplicate, Plan, Planned, Receipt
+from xencbt.harness.faults import (
+    Call,
+    Duplicate,
+    Firing,
+    LabCommand,
+    Layer,
+    Plan,
+    Planned,
+    Receipt,
+    in_the_lab,
+    require_fired,
+)
+from xencbt.harness.faults.watch import now
+from xencbt.harness.outcome import Ok, Outcome
+from xencbt.harness.recovering import QUIET_WINDOW_S, recovered
 from xencbt.harness.session import Session
-from xencbt.proxies.interceptor import Armed, Interceptor
+from xencbt.proxies.interceptor import Interceptor
+
+ON_THE_WIRE = frozenset({Layer.TRANSPORT, Layer.API})
+
+
+class AtWork(Protocol):
+    """Faults that are armed, whoever carries them out, and afterwards what became of them."""
+
+    @property
+    def receipts(self) -> tuple[Receipt, ...]:
+        """One receipt per planned fault, in order."""
+
+
+class Armed:
+    """All faults of one plan at work: those of each layer with who carries them out."""
+
+    def __init__(self, planned: Sequence[Planned]) -> None:
+        self._planned = planned
+        self.parts: dict[Layer, AtWork] = {}
+
+    @property
+    def receipts(self) -> tuple[Receipt, ...]:
+        """One receipt per planned fault, in the order of the plan, as things stand now; of those that were armed."""
+        told = {party: iter(part.receipts) for party, part in self.parts.items()}
+        return tuple(
+            receipt for each in self._planned if (receipt := next(told.get(party_of(each), iter(())), None)) is not None
+        )
+
+    def require_fired(self) -> None:
+        """Raise NotExercised unless every planned fault fired as often as planned."""
+        require_fired(self.receipts)
+
+
+def party_of(planned: Planned) -> Layer:
+    """Return the layer of a fault; the two of the interceptor count as one."""
+    return Layer.TRANSPORT if planned.fault.layer in ON_THE_WIRE else planned.fault.layer
 
 
 class Faults:
-    """What the `faults` fixture gives a test. Judging the host is the test's business, proving the fault is ours."""
+    """What the `faults` fixture gives a test. Judging the host is the test's business, proving the fault is ours.
 
-    def __init__(self, lab: Lab, interceptor: Interceptor, receipts: list[Receipt]) -> None:
+    `interceptor` gives the one in front of the target, when first asked for: not every fault needs it.
+    """
+
+    def __init__(self, lab: Lab, interceptor: Callable[[], Interceptor], receipts: list[Receipt]) -> None:
         self._lab = lab
         self._interceptor = interceptor
         self._receipts = receipts
 
     def session(self, *, deadline_s: float | None = None) -> Session:
         """Open a session whose calls pass the interceptor; closed at the end of the test."""
-        return self._lab.open_session(via=Endpoint.parse(self._interceptor.url), deadline_s=deadline_s)
+        return self._lab.open_session(via=Endpoint.parse(self._interceptor().url), deadline_s=deadline_s)
 
     @contextmanager
-    def armed(self, session: Session, *planned: Planned) -> Iterator[Armed]:
-        """Let `planned` faults strike the calls of `session` (from `session()`) inside the `with`.
+    def armed(self, session: Session | None, *planned: Planned, on: Disk | None = None) -> Iterator[Armed]:
+        """Let `planned` faults strike inside the `with`, wherever they belong.
 
-        No fault strikes a call that names an object which the run did not create (its SRs excepted, where it creates
-        on them). Yields what they did, as it stands. Afterwards they are healed and their receipts belong to the
-        finding. Raises NotExercised when the body ended well although one of them did not fire: then nothing was
-        shown. Raises HarnessError, whatever the body raised, when the interceptor itself could not reach or trust the
-        target: a lost call then says nothing of the target.
+        Those on the wire strike the calls of `session` (from `session()`), and none that names an object which the run
+        did not create (its SRs excepted, where it creates on them). Those of the storage strike the SR of the run, or
+        the disk `on` and its SR; raises Unsupported where the target has no control interface. Yields what they did, as
+        it stands.
+
+        Afterwards, however the body ended, they are healed and their receipts belong to the finding. Then, after the
+        quiet window, the target must answer within the recovery deadline (Violation, FAULT-05); a session of the run
+        that the fault ended is replaced. Raises NotExercised when the body ended well although one of them did not
+        fire: then nothing was shown. Raises HarnessError, whatever the body raised, when the interceptor itself could
+        not reach or trust the target: a lost call then says nothing of the target.
         """
-        at_work: Armed | None = None
-        before = self._interceptor.problems
+        at_work = Armed(planned)
+        try:
+            with ExitStack() as armed:
+                self._arm(armed, at_work, session, planned, on)
+                yield at_work
+        finally:
+            self._receipts.extend(at_work.receipts)
+        self._recovered(planned)
+        at_work.require_fired()
+
+    def _arm(
+        self, armed: ExitStack, at_work: Armed, session: Session | None, planned: Sequence[Planned], on: Disk | None
+    ) -> None:
+        parties: dict[Layer, list[Planned]] = {}
+        for each in planned:
+            parties.setdefault(party_of(each), []).append(each)
+        for party, theirs in parties.items():
+            match party:
+                case Layer.STORAGE:
+                    part: AbstractContextManager[AtWork] = self._in_storage(theirs, on)
+                case Layer.LAB:
+                    part = _in_the_lab(theirs)
+                case _:
+                    part = self._on_the_wire(theirs, session)
+            at_work.parts[party] = armed.enter_context(part)
+
+    @contextmanager
+    def _on_the_wire(self, planned: Sequence[Planned], session: Session | None) -> Iterator[AtWork]:
+        if session is None:
+            raise HarnessError(f"{planned[0]}: say in which session")
+        interceptor = self._interceptor()
+        before = interceptor.problems
         try:
             with ExitStack() as armed:
                 if any(isinstance(each.fault, Duplicate) for each in planned):
                     armed.enter_context(self._lab.journal.repeating())
-                plan = Plan.of(*planned)
-                at_work = armed.enter_context(self._interceptor.arm(plan, session.ref, self._foreign))
-                yield at_work
+                yield armed.enter_context(interceptor.arm(Plan.of(*planned), session.ref, self._foreign))
         finally:
-            if at_work is not None:
-                self._receipts.extend(at_work.receipts)
-            if self._interceptor.problems != before:
-                raise HarnessError(f"the interceptor is cut off: {self._interceptor.problems[-1]}")
-        at_work.require_fired()
+            if interceptor.problems != before:
+                raise HarnessError(f"the interceptor is cut off: {interceptor.problems[-1]}")
+
+    def _in_storage(self, planned: Sequence[Planned], on: Disk | None) -> AbstractContextManager[AtWork]:
+        control = self._lab.control
+        if on is None:
+            return in_storage(control, *planned, sr=self._lab.sr().uuid)
+        if not self._lab.journal.owns(on.ref):
+            raise HarnessError(f"{on} is not of this run: no fault there")
+        return in_storage(control, *planned, vdi=on.uuid)
+
+    def _recovered(self, planned: Sequence[Planned]) -> None:
+        quiet_s = QUIET_WINDOW_S if self._lab.bench.target.control is None else 0.0
+        answers: list[Outcome] = []
+
+        def ask(deadline_s: float) -> Outcome:
+            session = self._lab.session
+            answers.append(session.call("session.get_uuid", session.ref, deadline_s=deadline_s))
+            return answers[-1]
+
+        recovered(ask, " and ".join(dict.fromkeys(each.fault.name for each in planned)), quiet_s=quiet_s)
+        if not isinstance(answers[-1], Ok):
+            self._lab.bench.recover()
 
     def _foreign(self, call: Call) -> str | None:
         """Return a reference in `call` to what the run did not create; the SRs on which it creates are not counted."""
         bench = self._lab.bench
         srs = {each.ref for each in bench.repositories.values()} if not call.method.startswith("SR.") else set()
         return next((ref for ref in sorted(call.references - srs) if not bench.journal.owns(ref)), None)
+
+
+class _Switched:
+    """Faults of the lab: each strikes when its command was run, and is healed with all others."""
+
+    def __init__(self) -> None:
+        self.receipts: tuple[Receipt, ...] = ()
+
+
+@contextmanager
+def _in_the_lab(planned: Sequence[Planned]) -> Iterator[AtWork]:
+    switched = _Switched()
+    with ExitStack() as injected:
+        for each in planned:
+            assert isinstance(each.fault, LabCommand)
+            armed = now()
+            detail = injected.enter_context(in_the_lab(each.fault))
+            switched.receipts += (Receipt(each, armed, (Firing(now(), 1, "", at=detail),), matched=1),)
+        yield switched
+    switched.receipts = tuple(
+        Receipt(each.planned, each.armed, each.firings, each.matched, now()) for each in switched.receipts
+    )

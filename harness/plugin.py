@@ -294,7 +294,8 @@ def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> Non
 def faults(request: pytest.FixtureRequest, lab: Lab) -> Faults:
     """Give the test sessions that pass the interceptor, and faults to arm on them."""
     lab.consent("faults")
-    return Faults(lab, request.config.stash[JUDGE].interceptor, request.node.stash[TRIAL].receipts)
+    judge = request.config.stash[JUDGE]
+    return Faults(lab, lambda: judge.interceptor, request.node.stash[TRIAL].receipts)
 
 
 class Receiver:

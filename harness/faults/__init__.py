@@ -1,6 +1,6 @@
 """Deliberate disturbances as pure data: kinds of fault, plans, which call they hit, and receipts that they fired.
 
-Nothing here opens a socket: `xencbt.proxies` (and the emulated host) carries faults out.
+Nothing here opens a socket: `xencbt.proxies` and the emulated host (told by `xencbt.fixtures.disasters`) carry faults out.
 """
 
 from xencbt.harness.faults.answers import (
@@ -36,6 +36,15 @@ from xencbt.harness.faults.refusals import (
     TaskFailed,
     TaskNeverEnds,
 )
+from xencbt.harness.faults.storage import (
+    LogDamaged,
+    NbdDisturbed,
+    NoSpaceForLog,
+    PauseRefused,
+    PbdUnplugged,
+    PowerCut,
+    SrReadOnly,
+)
 from xencbt.harness.faults.watch import Strike, Watch
 
 __all__ = [
@@ -61,16 +70,23 @@ __all__ = [
     "LabFailed",
     "LateDuplicate",
     "Layer",
+    "LogDamaged",
     "MalformedAnswer",
+    "NbdDisturbed",
+    "NoSpaceForLog",
+    "PauseRefused",
+    "PbdUnplugged",
     "Phase",
     "Plan",
     "PlanError",
     "Planned",
+    "PowerCut",
     "Receipt",
     "Reordered",
     "RequestDropped",
     "SessionInvalid",
     "SlowDrip",
+    "SrReadOnly",
     "Strike",
     "TaskFailed",
     "TaskNeverEnds",

@@ -23,7 +23,7 @@ class FaultError(UsageError):
 
 
 class Phase(enum.Enum):
-    """When a fault strikes: before the host sees the call, after it acted, or during its answer."""
+    """When a fault strikes: before the host sees the call, after it acted, or during its work or its answer."""
 
     BEFORE = "before"
     AFTER = "after"

@@ -10,10 +10,14 @@ from typing import Any, Self, cast
 from xencbt.harness.errors import UsageError
 from xencbt.harness.faults.calls import ASYNC_PREFIXES, Call
 from xencbt.harness.faults.deliveries import Delay, Duplicate, LateDuplicate, Reordered
-from xencbt.harness.faults.kinds import KINDS, Fault, FaultError, Phase, build, kind_of, parameters_of
+from xencbt.harness.faults.kinds import KINDS, Fault, FaultError, Layer, Phase, build, kind_of, parameters_of
+from xencbt.harness.faults.lab import LabCommand
 from xencbt.harness.faults.methods import means_a_call
 
 _PATTERN = re.compile(r"\*|[\w*?]+\.[\w*?]+", re.ASCII)
+_BEYOND_CALLS = frozenset({Layer.STORAGE, Layer.LAB})
+"""Layers whose faults say themselves where they strike: an operation of the storage, or the whole lab."""
+
 _KEYS = ("fault", "method", "arguments", "nth", "times", "phase", "parameters")
 
 
@@ -32,14 +36,15 @@ class Planned:
 
     `method` is a plain method name or a shell-style pattern (`VDI.*`); the `Async.X.y` and `X_y` forms of a method
     match as well. `arguments` are shell-style patterns for the first parameters after the session, in order; a call
-    with fewer does not match. `phase` is one of the fault's own; None means its usual one. Raises PlanError naming the
-    field.
+    with fewer does not match. `phase` is one of the fault's own; None means its usual one. A fault of the storage says
+    itself which operation it hits: it needs no `method`, and `nth` and `times` count how often the storage comes to
+    that point. Raises PlanError naming the field.
 
     >>> Planned(AnswerLost(), "VDI.enable_cbt")
     """
 
     fault: Fault
-    method: str
+    method: str = ""
     nth: int = 1
     times: int = 1
     arguments: tuple[str, ...] = ()
@@ -50,6 +55,8 @@ class Planned:
             kind = kind_of(self.fault)
         except FaultError as error:
             raise PlanError(error.field, error.problem) from error
+        if not self.method and kind.layer in _BEYOND_CALLS:
+            object.__setattr__(self, "method", "*")  # frozen for everybody else
         _check_pattern(self.method)
         _check_count("nth", self.nth)
         _check_count("times", self.times)
@@ -67,7 +74,7 @@ class Planned:
         """How often the call that it hits reaches the host."""
         if isinstance(self.fault, Duplicate | LateDuplicate):
             return 2
-        passed_on = self.when is not Phase.BEFORE or isinstance(self.fault, Delay | Reordered)
+        passed_on = self.when is not Phase.BEFORE or isinstance(self.fault, Delay | Reordered | LabCommand)
         return int(passed_on)
 
     def matches(self, call: Call) -> bool:
@@ -93,6 +100,9 @@ class Planned:
     def __str__(self) -> str:
         which = f"call {self.nth}" if self.times == 1 else f"calls {self.nth} to {self.nth + self.times - 1}"
         about = f"({', '.join(self.arguments)})" if self.arguments else ""
+        if self.fault.layer is Layer.STORAGE:
+            where = " ".join(map(str, parameters_of(self.fault).values()))
+            return f"{self.fault.name} ({where}) at {which.replace('call', 'time')}"
         return f"{self.fault.name} at {which} of {self.method}{about}"
 
 
@@ -163,12 +173,13 @@ def _read(entry: object, place: str) -> Planned:
     for key in entry:
         if key not in _KEYS:
             raise PlanError(f"{place}.{key}", f"unknown field; known are {', '.join(_KEYS)}")
-    for key in ("fault", "method"):
-        if key not in entry:
-            raise PlanError(f"{place}.{key}", "is missing")
+    if "fault" not in entry:
+        raise PlanError(f"{place}.fault", "is missing")
     kind = KINDS.get(entry["fault"]) if isinstance(entry["fault"], str) else None
     if kind is None:
         raise PlanError(f"{place}.fault", f"no such fault: {entry['fault']!r}; known are {', '.join(KINDS)}")
+    if "method" not in entry and kind.layer not in _BEYOND_CALLS:
+        raise PlanError(f"{place}.method", "is missing")
     parameters = entry.get("parameters", {})
     if not isinstance(parameters, Mapping):
         raise PlanError(f"{place}.parameters", f"must be a table, not {type(parameters).__name__}")
@@ -180,7 +191,7 @@ def _read(entry: object, place: str) -> Planned:
         # the fields' types are checked by Planned itself, so that the Python form gets the same errors
         return Planned(
             fault,
-            cast("str", entry["method"]),
+            cast("str", entry.get("method", "")),
             cast("int", entry.get("nth", 1)),
             cast("int", entry.get("times", 1)),
             _patterns(entry.get("arguments", ())),

@@ -221,7 +221,10 @@ def test_healing_a_power_cut_starts_the_host(lab: Laboratory) -> None:
         ({"fault": "earthquake"}, "no such fault; there are: no-space-for-log, "),
         ({"fault": "power-cut"}, "needs operation, step"),
         ({"fault": "power-cut", "parameters": {"operation": "enable_cbt", "step": "fly"}}, "create_log"),
-        ({"fault": "power-cut", "parameters": {"operation": "fly", "step": "create_log"}}, "there are: create, destroy"),
+        (
+            {"fault": "power-cut", "parameters": {"operation": "fly", "step": "create_log"}},
+            "there are: create, destroy",
+        ),
         ({"fault": "pbd-unplugged", "parameters": {"operation": "snapshot", "step": "update_record"}}, "no such step"),
         ({"fault": "no-space-for-log", "parameters": {"operation": "destroy"}}, "any, enable_cbt, snapshot, resize"),
         ({"fault": "log-damaged"}, "needs a vdi"),

@@ -43,6 +43,10 @@ def test_the_vocabulary() -> None:
         *("connection-reset", "connections-refused", "wrong-certificate"),
         *("truncated-answer", "malformed-answer", "empty-answer", "wrong-length", "http-status", "slow-drip"),
     }
+    assert words[Layer.STORAGE] == {
+        *("no-space-for-log", "pause-refused", "sr-read-only", "pbd-unplugged", "power-cut"),
+        *("log-damaged", "nbd-disturbed"),
+    }
     assert words[Layer.LAB] == {"lab-command"}
     assert words[Layer.API] == {"api-error", "session-invalid", "host-is-slave", "task-failed", "task-never-ends"}
 

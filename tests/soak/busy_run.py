@@ -47,7 +47,7 @@ def work(
         while True:
             one_thing(lab, draws)
     with Interceptor(target.url) as interceptor:
-        faults = Faults(lab, interceptor, [])
+        faults = Faults(lab, lambda: interceptor, [])
         bench.session = faults.session()
         disks = [lab.create_disk() for _ in range(draws.randint(1, 3))]
         fault, method = FAULTS[mode]
