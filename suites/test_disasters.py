@@ -1,0 +1,187 @@
+"""What a host whose storage fails, or which loses its power, must still be: right about what changed, and usable.
+
+Every disaster happens inside the emulated host, which is told to through its control interface and proves by receipts
+that it happened, and where. Three things are judged each time: the answer, the state that is left, and that the host
+answers again once the disaster is over.
+"""
+
+from contextlib import ExitStack
+
+import pytest
+
+from xencbt.fixtures.lab import Lab
+from xencbt.harness.capabilities import MAIN
+from xencbt.harness.decides import decides
+from xencbt.harness.disturbing import Faults
+from xencbt.harness.faults import (
+    Fault,
+    LogDamaged,
+    NoSpaceForLog,
+    PauseRefused,
+    PbdUnplugged,
+    Planned,
+    PowerCut,
+    SrReadOnly,
+)
+from xencbt.harness.model import Attach, Attachment, DataDestroy, Destroy, HostDisabled, UncleanStop
+from xencbt.harness.verdicts import Violation
+from xencbt.suites.alerts import SNAPSHOT_FAILED
+from xencbt.suites.interrupting import (
+    BASELINE,
+    DEEDS,
+    DISK,
+    LAST,
+    MIDDLE,
+    Interruption,
+    assert_damage_shows,
+    assert_sr_code,
+    quick_restarts,
+)
+
+CODES = {
+    "enable_cbt": ("SR_BACKEND_FAILURE_457",),
+    "disable_cbt": ("SR_BACKEND_FAILURE_458", "SR_BACKEND_FAILURE_457"),
+    "snapshot": ("SR_BACKEND_FAILURE_82", "SR_BACKEND_FAILURE_44"),
+    "data_destroy": ("SR_BACKEND_FAILURE_80",),
+}
+"""How a failure of the storage surfaces, by the operation that meets it."""
+
+FAILURES = [
+    ("enable_cbt", NoSpaceForLog("enable_cbt")),
+    ("enable_cbt", SrReadOnly("enable_cbt")),
+    ("enable_cbt", PauseRefused("enable_cbt")),
+    ("enable_cbt", PbdUnplugged("enable_cbt", "create_log")),
+    ("disable_cbt", SrReadOnly("disable_cbt")),
+    ("disable_cbt", PauseRefused("disable_cbt")),
+    ("disable_cbt", PbdUnplugged("disable_cbt", "delete_log")),
+    ("snapshot", SrReadOnly("snapshot")),
+    ("snapshot", PauseRefused("snapshot")),
+    ("snapshot", PbdUnplugged("snapshot", "create_log")),
+    ("data_destroy", SrReadOnly("data_destroy")),
+    ("data_destroy", PbdUnplugged("data_destroy", "delete_image")),
+]
+
+IN_USE = {("enable_cbt", "clear_flag"), ("destroy", "restore_links")}
+"""Steps that are only taken for a disk that a VM runs with."""
+
+NO_LOG_SPACE = {("resize", "unlink_log"), ("resize", "delete_log")}
+"""Steps that are only taken where the new log finds no space."""
+
+LEFT_OPEN = {("snapshot", "unlink_log"), ("snapshot", "delete_log")}
+"""Steps that are only taken for a disk whose log was not closed."""
+
+DAMAGED = {("destroy", "unlink_log")}
+"""Steps that are only taken for metadata whose log cannot be read."""
+
+
+@pytest.fixture(autouse=True)
+def content_moves(lab: Lab) -> None:
+    """Every test of this chapter writes to disks, reads them, and needs a host that can be told to fail."""
+    lab.require("raw-import", "raw-export", "sr-state", "crash")
+
+
+# --- FAULT-06: a failure of the storage surfaces, and changes nothing -------------------------------------------------
+
+
+@decides("FAULT-06", "FAULT-05")
+@pytest.mark.parametrize(("operation", "fault"), FAILURES, ids=lambda value: str(getattr(value, "name", value)))
+def test_a_failure_of_the_storage_surfaces_and_leaves_nothing_half_done(
+    lab: Lab, faults: Faults, operation: str, fault: Fault
+) -> None:
+    """An error of the SR's; the records of disk and snapshots are as before, and the same call works afterwards."""
+    scene = Interruption(lab, DEEDS[operation], in_use=isinstance(fault, PauseRefused))
+    with lab.unchanged(*scene.play.disks.values(), after=f"a failed {operation}"):
+        with faults.armed(None, Planned(fault)):
+            assert_sr_code(scene.attempt(), operation, *CODES[operation])
+        scene.assert_nothing_locked()
+    scene.play.do(scene.deed)
+    scene.judge()
+
+
+# --- FAULT-03: no recorded change is lost, nothing stays locked -------------------------------------------------------
+
+
+@decides("FAULT-03", "FAULT-05")
+@pytest.mark.parametrize("operation", DEEDS)
+def test_a_power_cut_at_any_step_loses_no_change(lab: Lab, faults: Faults, operation: str) -> None:
+    """The host stops before each step in turn, and starts: the call has happened or has not, and all else holds."""
+    with quick_restarts(lab):
+        for step in lab.control.steps()[operation]:
+            with lab.example():
+                cut_short(lab, faults, operation, step)
+
+
+def cut_short(lab: Lab, faults: Faults, operation: str, step: str) -> None:
+    """Cut the power at one step of one operation, in the circumstances in which that step is taken, and judge."""
+    at, deed = (operation, step), DEEDS[operation]
+    if at == ("destroy", "restore_links"):
+        deed = Destroy(LAST)  # whose successor is the disk in use
+    scene = Interruption(lab, deed, in_use=at in IN_USE)
+    planned = [Planned(PowerCut(operation, step))]
+    if at in NO_LOG_SPACE:
+        planned.append(Planned(NoSpaceForLog(operation)))  # type: ignore[arg-type]  # resize is one of the words
+    if at == ("destroy", "restore_links"):
+        planned.append(Planned(PauseRefused("destroy")))
+    if at in LEFT_OPEN:
+        leave_open(scene)
+    with ExitStack() as damaged:
+        if at in DAMAGED:
+            scene.play.do(DataDestroy(MIDDLE))
+            damage = Planned(LogDamaged("corrupt"))
+            damaged.enter_context(faults.armed(None, damage, on=scene.target))
+        with faults.armed(None, *planned):
+            outcome = scene.attempt()
+    scene.lost(outcome)
+    if at in DAMAGED:
+        scene.assert_nothing_locked()
+        scene.assert_safe()
+    else:
+        scene.judge()
+
+
+def leave_open(scene: Interruption) -> None:
+    """Have the host stop uncleanly while a guest writes to the disk."""
+    lab, disk = scene.lab, scene.disk
+    lab.require("guest-write")
+    vm = lab.create_vm(disk, power_state="Running")
+    scene.play.note(Attach(DISK, Attachment.READ_WRITE))
+    disk.write(block=5)
+    lab.conditions.crash()
+    scene.play.note(UncleanStop(DISK))
+    vm.destroy()
+
+
+@decides("FAULT-03")
+def test_a_snapshot_for_whose_next_log_there_is_no_space_loses_no_change(lab: Lab, faults: Faults) -> None:
+    """It succeeds and holds what was recorded; the disk is not tracked any more, and the host says so."""
+    scene = Interruption(lab, DEEDS["snapshot"])
+    with faults.armed(None, Planned(NoSpaceForLog("snapshot"))):
+        outcome = scene.play.disks[DISK].attempt("snapshot")
+    lab.require("control")
+    made = lab.disk_at(str(getattr(outcome, "value", "")), MAIN)
+    scene.play.disks["newest"] = made
+    scene.play.model.happened(scene.deed)
+    scene.play.note(HostDisabled(DISK))
+    if scene.disk.messages() != (SNAPSHOT_FAILED,):
+        raise Violation("it is said", expected=(SNAPSHOT_FAILED,), actual=str(scene.disk.messages()))
+    scene.judge()
+
+
+@decides("FAULT-03")
+@pytest.mark.parametrize("how", ["lost", "truncated", "corrupt"])
+def test_a_damaged_log_is_never_believed(lab: Lab, faults: Faults, how: str) -> None:
+    """What it held is refused; the intervals beside it, and a set that is begun anew, are as good as ever."""
+    scene = Interruption(lab, DEEDS["disable_cbt"])
+    play, disk = scene.play, scene.disk
+    damage = LogDamaged(how)  # type: ignore[arg-type]  # one of the words
+    with faults.armed(None, Planned(damage), on=disk):
+        assert_damage_shows(play.disks[LAST], disk)
+    if play.listing(BASELINE, LAST) is None:
+        raise Violation("intact logs must be listed", expected=("a bitmap",), actual="a refusal")
+    scene.assert_nothing_locked()
+    lab.conditions.scan(MAIN)
+    disk.disable_cbt()
+    disk.enable_cbt()
+    disk.write(block=9)
+    assert_damage_shows(play.disks[LAST], disk)
+    scene.assert_safe()
