@@ -210,6 +210,7 @@ class Judge:
         """Return the lab of one test, which is held to the needs it declared, if any."""
         lab = Lab(self.bench, test_id, declared)
         lab.keep_on_failure = self.settings.keep_on_failure
+        lab.thorough = self.settings.speed != "quick"
         return lab
 
     def describe(self) -> dict[str, Any]:

@@ -61,6 +61,9 @@ FAILURES = [
     ("data_destroy", PbdUnplugged("data_destroy", "delete_image")),
 ]
 
+DRAWN = 2
+"""How many steps of each operation a quick run takes."""
+
 IN_USE = {("enable_cbt", "clear_flag"), ("destroy", "restore_links")}
 """Steps that are only taken for a disk that a VM runs with."""
 
@@ -104,9 +107,14 @@ def test_a_failure_of_the_storage_surfaces_and_leaves_nothing_half_done(
 @decides("FAULT-03", "FAULT-05")
 @pytest.mark.parametrize("operation", DEEDS)
 def test_a_power_cut_at_any_step_loses_no_change(lab: Lab, faults: Faults, operation: str) -> None:
-    """The host stops before each step in turn, and starts: the call has happened or has not, and all else holds."""
+    """The host stops before a step, and starts: the call has happened or has not, and all else holds.
+
+    A thorough run takes each step in turn, a quick one some that are drawn.
+    """
+    steps = lab.control.steps()[operation]
+    chosen = steps if lab.thorough else lab.draws.sample(steps, min(DRAWN, len(steps)))
     with quick_restarts(lab):
-        for step in lab.control.steps()[operation]:
+        for step in chosen:
             with lab.example():
                 cut_short(lab, faults, operation, step)
 
@@ -134,7 +142,7 @@ def cut_short(lab: Lab, faults: Faults, operation: str, step: str) -> None:
     scene.lost(outcome)
     if at in DAMAGED:
         scene.assert_nothing_locked()
-        scene.assert_safe()
+        scene.judge_by_content()
     else:
         scene.judge()
 
@@ -184,4 +192,4 @@ def test_a_damaged_log_is_never_believed(lab: Lab, faults: Faults, how: str) -> 
     disk.enable_cbt()
     disk.write(block=9)
     assert_damage_shows(play.disks[LAST], disk)
-    scene.assert_safe()
+    scene.judge_by_content()

@@ -1,6 +1,7 @@
 """Deliberate disturbances as pure data: kinds of fault, plans, which call they hit, and receipts that they fired.
 
-Nothing here opens a socket: `xencbt.proxies` and the emulated host (told by `xencbt.fixtures.disasters`) carry faults out.
+Nothing here opens a socket: `xencbt.proxies` carries faults out, and the emulated host, told by
+`xencbt.fixtures.disasters`.
 """
 
 from xencbt.harness.faults.answers import (
