@@ -106,6 +106,11 @@ class Interruption:
             self.play.note(UncleanStop(DISK))
         self.play.check_status(f"an interrupted {words(self.deed)}")
 
+    def list_changes(self) -> None:
+        """List what was recorded up to now, as the model says it must be."""
+        for pair in combinations([name for name in (BASELINE, LAST, DISK) if name in self.play.disks], 2):
+            self.play.listing(*pair)
+
     def _happened(self) -> bool:
         match self.deed:
             case Enable() | Disable():
@@ -141,6 +146,7 @@ class Interruption:
         states is listed: as the model says, and by the bytes that are really there.
         """
         self.assert_nothing_locked()
+        self.list_changes()
         if self._vm is not None:
             if self._vm.power_state != "Running":
                 self._start()
