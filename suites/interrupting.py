@@ -24,7 +24,8 @@ from xencbt.harness.model import (
 from xencbt.harness.outcome import Indeterminate, Outcome
 from xencbt.harness.verdicts import Violation
 from xencbt.suites.destroying import METADATA
-from xencbt.suites.play import Deed, Play, words
+from xencbt.suites.play import Deed, Play
+from xencbt.suites.wording import words
 from xencbt.suites.restoring import assert_misses_nothing, assert_safe
 
 if TYPE_CHECKING:
