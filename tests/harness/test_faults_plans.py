@@ -12,10 +12,13 @@ from xencbt.harness.faults import (
     ConnectionReset,
     Duplicate,
     Fault,
+    FaultError,
+    PbdUnplugged,
     Phase,
     Plan,
     PlanError,
     Planned,
+    PowerCut,
     RequestDropped,
     canonical,
 )
@@ -155,3 +158,33 @@ def test_an_unknown_fault_is_told_the_known_ones() -> None:
 def test_the_empty_plan_of_python_is_a_plan() -> None:
     assert list(Plan()) == []
     assert Plan.of(Planned(RequestDropped(), "*")) != Plan()
+
+
+def test_a_fault_of_the_storage_says_itself_where_it_strikes() -> None:
+    plan = Plan.from_toml(
+        '[[faults]]\nfault = "power-cut"\nnth = 2\nparameters = { operation = "snapshot", step = "rename_log" }'
+    )
+    assert plan == Plan.of(Planned(PowerCut("snapshot", "rename_log"), nth=2))
+    (planned,) = plan
+    assert (planned.method, planned.deliveries, planned.when) == ("*", 1, Phase.DURING)
+    assert str(planned) == "power-cut (snapshot rename_log) at time 2"
+    assert Plan.from_mapping(plan.as_json()).as_json() == plan.as_json()
+    plan.require_methods()
+
+
+@pytest.mark.parametrize("fault", [PowerCut, PbdUnplugged])
+@pytest.mark.parametrize(
+    ("operation", "step", "field"), [("", "a", "operation"), ("any", "a", "operation"), ("a", "", "step")]
+)
+def test_what_is_cut_short_has_to_be_named(
+    fault: type[PowerCut | PbdUnplugged], operation: str, step: str, field: str
+) -> None:
+    with pytest.raises(FaultError, match=field):
+        fault(operation, step)
+
+
+def test_a_fault_of_the_wire_needs_a_method() -> None:
+    with pytest.raises(PlanError, match="method"):
+        Planned(AnswerLost())
+    with pytest.raises(PlanError, match=r"faults\[0\]\.method: is missing"):
+        Plan.from_mapping({"faults": [{"fault": "answer-lost"}]})
