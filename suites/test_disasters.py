@@ -43,10 +43,10 @@ from xencbt.suites.statuses import assert_reads
 CODES = {
     "enable_cbt": ("SR_BACKEND_FAILURE_457",),
     "disable_cbt": ("SR_BACKEND_FAILURE_458", "SR_BACKEND_FAILURE_457"),
-    "snapshot": ("SR_BACKEND_FAILURE_82", "SR_BACKEND_FAILURE_44"),
-    "data_destroy": ("SR_BACKEND_FAILURE_80",),
+    "snapshot": ("SR_BACKEND_FAILURE_",),
+    "data_destroy": ("SR_BACKEND_FAILURE_",),
 }
-"""How a failure of the storage surfaces, by the operation that meets it."""
+"""How the code begins with which a failure of the storage surfaces, by the operation that meets it."""
 
 FAILURES = [
     ("enable_cbt", NoSpaceForLog("enable_cbt")),
