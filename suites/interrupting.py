@@ -25,8 +25,8 @@ from xencbt.harness.outcome import Failed, Indeterminate, Outcome
 from xencbt.harness.verdicts import Violation
 from xencbt.suites.destroying import METADATA
 from xencbt.suites.play import Deed, Play
-from xencbt.suites.wording import words
 from xencbt.suites.restoring import assert_misses_nothing, assert_safe
+from xencbt.suites.wording import words
 
 if TYPE_CHECKING:
     from xencbt.fixtures.vms import Vm
