@@ -1,15 +1,18 @@
 """Transfers over HTTP, each under a task of its own: as a status line comes before the work, the task tells the end.
 
 The task is finished before the connection closes. Nothing is sent twice, and each transfer is recorded without content.
+A host that is not connected to the disk's SR leads to one that is: followed once, and trusted by the same rules.
 """
 
 import http.client
 import socket
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from urllib.parse import urlencode
+from http import HTTPStatus
+from urllib.parse import urlencode, urlsplit
 
-from xencbt.harness.errors import HarnessError
+from xencbt.harness.endpoint import Endpoint
+from xencbt.harness.errors import HarnessError, UsageError
 from xencbt.harness.outcome import Failed, Indeterminate, Ok, Outcome
 from xencbt.harness.session import Session, clock, shorten
 from xencbt.harness.transport import Channel, Deadline, NoAnswer
@@ -42,8 +45,17 @@ def request_head(
     ).encode()
 
 
+class _SentElsewhere(Exception):
+    """Another host of the pool is to be asked, the one in this URL."""
+
+
 def trouble(response: http.client.HTTPResponse) -> Outcome:
-    """Say that the handler did not serve; the task, where there is one, knows why."""
+    """Say that the handler did not serve; the task, where there is one, knows why.
+
+    Raises _SentElsewhere where another host is to be asked, which `transferred` follows.
+    """
+    if response.status == HTTPStatus.FOUND and response.headers["Location"]:
+        raise _SentElsewhere(response.headers["Location"])
     return Indeterminate(f"HTTP {response.status} {response.reason}")
 
 
@@ -81,9 +93,34 @@ def record(session: Session, step: str, outcome: Outcome, started: float) -> Non
 
 
 def transferred(session: Session, transfer: Transfer, deadline_s: float) -> Outcome:
-    """Run `transfer` on a connection of its own."""
-    channel = Channel(session.endpoint)
+    """Run `transfer` on a connection of its own, to the host that the first one leads to if need be.
+
+    A second time nobody is followed.
+    """
     deadline = Deadline(deadline_s)
+    try:
+        return _transferred_at(session.endpoint, transfer, deadline)
+    except _SentElsewhere as sent:
+        url = session.recorder.secrets.mask(str(sent))
+        try:
+            return _transferred_at(_moved(session.endpoint, str(sent)), transfer, deadline)
+        except UsageError as error:
+            return Indeterminate(f"led to {url}, which is not followed: {error}")
+        except _SentElsewhere as again:
+            return Indeterminate(f"led to {url}, and from there to {session.recorder.secrets.mask(str(again))}")
+
+
+def _moved(endpoint: Endpoint, url: str) -> Endpoint:
+    """Return the host that `url` names, by the same scheme, port and trust; raises UsageError for anything else."""
+    asked = Endpoint.parse("{0.scheme}://{0.netloc}".format(urlsplit(url)), endpoint.trust)
+    moved = endpoint.moved_to(asked.host)
+    if asked != moved:
+        raise UsageError(f"it is not at {moved.url}")
+    return moved
+
+
+def _transferred_at(host: Endpoint, transfer: Transfer, deadline: Deadline) -> Outcome:
+    channel = Channel(host)
     try:
         with channel.exchange("transfer", deadline) as sock:
             return transfer(sock, deadline)
