@@ -109,6 +109,22 @@ def test_members_lead_to_the_master(pool: Client) -> None:
     assert pool.do("session.get_uuid", pool.session)
 
 
+def test_a_member_says_so_in_json_too(pool: Client) -> None:
+    def error(number: int, method: str, *params: str) -> Any:
+        connection = pool.http(number)
+        call = {"jsonrpc": "2.0", "id": 1, "method": method, "params": params}
+        connection.request("POST", "/jsonrpc", json.dumps(call), {"Content-Type": "application/json"})
+        answer = json.loads(connection.getresponse().read())
+        connection.close()
+        return answer.get("error")
+
+    led = {"code": 1, "message": "HOST_IS_SLAVE", "data": ["127.0.0.1"]}
+    for number in (1, 2):
+        assert error(number, "session.login_with_password", "root", pool.ready["password"]) == led
+        assert error(number, "VM.get_all", pool.session) == led
+    assert error(0, "VM.get_all", pool.session) is None
+
+
 def test_a_member_tells_the_command_line_where_the_master_is(pool: Client) -> None:
     words = ["vdi-param-get", f"uuid={pool.ready['vdi']}", "param-name=uuid", "username=root"]
     body = "\n".join([*words, f"password={pool.ready['password']}"]).encode()
