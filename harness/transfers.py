@@ -20,7 +20,8 @@ from xencbt.harness.transport import Channel, Deadline, NoAnswer
 TRANSFER_DEADLINE_S = 120.0
 POLL_S = 5.0
 
-Transfer = Callable[[socket.socket, Deadline], Outcome]
+Transfer = Callable[[socket.socket, Endpoint, Deadline], Outcome]
+"""Uses a connection to the host at an endpoint, which need not be that of the session."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,14 +36,12 @@ TASK_RESULT = Ok("the result of the task")
 
 
 def request_head(
-    session: Session, verb: str, path: str, options: Mapping[str, str], length: int | None = None
+    session: Session, at: Endpoint, verb: str, path: str, options: Mapping[str, str], length: int | None = None
 ) -> bytes:
-    """Return the head of a request with `options` as its query; `length` in bytes of the body, where it is known."""
+    """Return the head of a request to `at` with `options` as its query; `length` of the body in bytes, if known."""
     query = urlencode({"session_id": session.ref} | dict(options))
     told = "" if length is None else f"Content-Length: {length}\r\n"
-    return (
-        f"{verb} {path}?{query} HTTP/1.0\r\nHost: {session.endpoint.netloc}\r\nUser-Agent: xencbt\r\n{told}\r\n"
-    ).encode()
+    return (f"{verb} {path}?{query} HTTP/1.0\r\nHost: {at.netloc}\r\nUser-Agent: xencbt\r\n{told}\r\n").encode()
 
 
 class _SentElsewhere(Exception):
@@ -60,7 +59,10 @@ def trouble(response: http.client.HTTPResponse) -> Outcome:
 
 
 def under_a_task(
-    session: Session, step: str, transfer: Callable[[socket.socket, Deadline, str], Outcome], deadline_s: float
+    session: Session,
+    step: str,
+    transfer: Callable[[socket.socket, Endpoint, Deadline, str], Outcome],
+    deadline_s: float,
 ) -> Outcome:
     """Run `transfer` on a connection of its own, then let the task decide wherever it knows more."""
     created = session.call("task.create", "xencbt raw disk transfer", "")
@@ -68,7 +70,7 @@ def under_a_task(
         return created
     task = str(created.value)
     started = clock()
-    outcome = transferred(session, lambda sock, deadline: transfer(sock, deadline, task), deadline_s)
+    outcome = transferred(session, lambda sock, at, deadline: transfer(sock, at, deadline, task), deadline_s)
     if isinstance(outcome, Ok) and isinstance(outcome.value, Partial):
         _wait_for_end(session, task, Deadline(session.deadline_s))
         outcome = Ok(outcome.value.value)
@@ -123,7 +125,7 @@ def _transferred_at(host: Endpoint, transfer: Transfer, deadline: Deadline) -> O
     channel = Channel(host)
     try:
         with channel.exchange("transfer", deadline) as sock:
-            return transfer(sock, deadline)
+            return transfer(sock, host, deadline)
     except NoAnswer as error:
         return Indeterminate(str(error))
     finally:

@@ -149,6 +149,7 @@ def test_the_host_that_has_the_disk_is_asked_where_another_leads_to_it() -> None
         with ScriptedHost({EXPORT: export}, beside) as other:
             host.script[EXPORT] = sent_to(other.url)
             assert run(host, "export")[0] == Ok(CONTENT[10:310])
+            assert other.called == {other.url.removeprefix("http://")}
             assert (host.requests[EXPORT], other.requests[EXPORT]) == (1, 1)
 
 
