@@ -1,11 +1,12 @@
 """What a target can do, learnt by reading alone, before anything is written to it."""
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from xencbt.harness.consents import CALLS_OF_A_CONSENT, role_of
 from xencbt.harness.errors import UsageError
+from xencbt.harness.hosts import PoolHost, connected, in_words, plugged_pbds, read_hosts
 from xencbt.harness.outcome import Failed, Indeterminate, Ok
 from xencbt.harness.rawdisk import handler_answers
 from xencbt.harness.roles import denied, lacking, least_role
@@ -138,9 +139,8 @@ def require_attached(session: Session, repository: Repository) -> None:
 
     Raises UsageError otherwise: nothing can be created on it, so that a run would end without having judged anything.
     """
-    pbds = session.value("SR.get_PBDs", repository.ref)
-    if not any(session.value("PBD.get_currently_attached", pbd) for pbd in pbds):
-        why = "none of its PBDs is plugged" if pbds else "it has no PBD"
+    if not plugged_pbds(session, repository.ref):
+        why = "none of its PBDs is plugged" if session.value("SR.get_PBDs", repository.ref) else "it has no PBD"
         raise UsageError(f"the SR {repository.uuid} is attached to no host ({why}): plug it, or name another")
 
 
@@ -152,7 +152,9 @@ def probe(
     `main` is the SR of the run, `srs` the uuids of the others by kind, `controlled` whether the emulator's control
     interface is at hand, `xe` the way to a command line. Raises HarnessError when the target stops answering.
     """
+    hosts = read_hosts(session, product.host_ref)
     probed = [
+        Capability("hosts", present=True, detail=in_words(hosts, connected(session, main.ref))),
         _role(session),
         _cbt_calls(session, product),
         _cbt_licensed(session, product),
@@ -161,7 +163,7 @@ def probe(
         *(_sr_kind(kind, srs) for kind in SR_KINDS),
         *(rule(controlled) for rule in _CONTROLLED),
         *_raw_disks(session),
-        _vm_power(session, product),
+        _vm_power(session, hosts),
         *(_may(session, consent) for consent in CALLS_OF_A_CONSENT if consent != "vm-power"),
         _nbd(session, product),
         _xe(session, xe),
@@ -264,12 +266,13 @@ def _raw_disks(session: Session) -> tuple[Capability, Capability]:
     return Capability("raw-export", present=False, detail=lacks), Capability("raw-import", present=False, detail=lacks)
 
 
-def _vm_power(session: Session, product: Product) -> Capability:
-    enabled = session.value("host.get_enabled", product.host_ref)
+def _vm_power(session: Session, hosts: Sequence[PoolHost]) -> Capability:
+    enabled = any(host.enabled for host in hosts)
+    subject = "the host is" if len(hosts) == 1 else "a host is" if enabled else "all hosts are"
     if not enabled:
-        return Capability("vm-power", present=False, detail="the host is disabled, so that no VM can start")
+        return Capability("vm-power", present=False, detail=f"{subject} disabled, so that no VM can start")
     may = _may(session, "vm-power")
-    return Capability("vm-power", may.present, f"the host is enabled, and {may.detail}" if may.present else may.detail)
+    return Capability("vm-power", may.present, f"{subject} enabled, and {may.detail}" if may.present else may.detail)
 
 
 def _may(session: Session, consent: str) -> Capability:

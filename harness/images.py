@@ -5,6 +5,7 @@ import socket
 from collections.abc import Callable, Iterable
 from typing import Literal
 
+from xencbt.harness.endpoint import Endpoint
 from xencbt.harness.outcome import Indeterminate, Ok, Outcome
 from xencbt.harness.session import Session, clock, shorten
 from xencbt.harness.transfers import (
@@ -35,9 +36,9 @@ def export_pieces(
     """
     step = f'GET /export_raw_vdi("{shorten(vdi)}", vhd)'
 
-    def transfer(sock: socket.socket, deadline: Deadline, task: str) -> Outcome:
+    def transfer(sock: socket.socket, at: Endpoint, deadline: Deadline, task: str) -> Outcome:
         query = {"vdi": vdi, "format": "vhd", "task_id": task}
-        send(sock, [request_head(session, "GET", "/export_raw_vdi", query)], deadline)
+        send(sock, [request_head(session, at, "GET", "/export_raw_vdi", query)], deadline)
         with receive(sock, "GET", deadline) as response:
             if response.status != http.client.OK:
                 return trouble(response)
@@ -64,9 +65,9 @@ def import_image(
     session.fence("VDI.import", vdi)
     step = f'PUT /import_raw_vdi("{shorten(vdi)}", {form}, {length} bytes)'
 
-    def transfer(sock: socket.socket, deadline: Deadline, task: str) -> Outcome:
+    def transfer(sock: socket.socket, at: Endpoint, deadline: Deadline, task: str) -> Outcome:
         query = {"vdi": vdi, "format": form, "task_id": task}
-        send(sock, [request_head(session, "PUT", "/import_raw_vdi", query, length)], deadline)
+        send(sock, [request_head(session, at, "PUT", "/import_raw_vdi", query, length)], deadline)
         with receive(sock, "PUT", deadline) as response:
             if response.status != http.client.OK:
                 return trouble(response)
@@ -81,9 +82,9 @@ def import_image(
 def serves_vhd(session: Session, vdi: str) -> Outcome:
     """Ask for the disk with reference `vdi`, a small one, as VHD: Ok("") where that comes, else Ok(what came)."""
 
-    def transfer(sock: socket.socket, deadline: Deadline) -> Outcome:
+    def transfer(sock: socket.socket, at: Endpoint, deadline: Deadline) -> Outcome:
         query = {"vdi": vdi, "format": "vhd"}
-        send(sock, [request_head(session, "GET", "/export_raw_vdi", query)], deadline)
+        send(sock, [request_head(session, at, "GET", "/export_raw_vdi", query)], deadline)
         with receive(sock, "GET", deadline) as response:
             begins = response.read(len(COOKIE))
             while response.read(CHUNK):

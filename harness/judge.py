@@ -138,7 +138,8 @@ class Judge:
         settings = self.settings
         if settings.emulated_here:
             profile = "documented" if settings.profile == "documented" else "xapi"
-            return self._open.enter_context(start_emulator(profile=profile, user=settings.user))
+            hosts = settings.emulator_hosts
+            return self._open.enter_context(start_emulator(profile=profile, user=settings.user, hosts=hosts))
         password = settings.password or asked_password(settings)
         return dial(
             settings.target,
@@ -239,6 +240,8 @@ class Judge:
         words += ["--profile", self.bench.profile.name]
         if settings.xe is not None:
             words += ["--xe", shlex.join(settings.xe)]
+        if settings.emulator_hosts != 1:
+            words += ["--emulator-hosts", str(settings.emulator_hosts)]
         if settings.speed != "quick":
             words += ["--speed", settings.speed]
         if not settings.emulated_here:

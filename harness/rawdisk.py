@@ -8,6 +8,7 @@ import socket
 import struct
 from collections.abc import Iterable, Iterator, Sequence
 
+from xencbt.harness.endpoint import Endpoint
 from xencbt.harness.outcome import Indeterminate, Ok, Outcome
 from xencbt.harness.session import Session, clock, shorten
 from xencbt.harness.transfers import (
@@ -46,9 +47,9 @@ def import_ranges(
     size = sum(len(data) for _, data in writes)
     step = f'PUT /import_raw_vdi("{shorten(vdi)}", {len(writes)} ranges, {size} bytes)'
 
-    def transfer(sock: socket.socket, deadline: Deadline, task: str) -> Outcome:
+    def transfer(sock: socket.socket, at: Endpoint, deadline: Deadline, task: str) -> Outcome:
         query = {"vdi": vdi, "chunked": "true", "task_id": task}
-        send(sock, [request_head(session, "PUT", "/import_raw_vdi", query)], deadline)
+        send(sock, [request_head(session, at, "PUT", "/import_raw_vdi", query)], deadline)
         with receive(sock, "PUT", deadline) as response:
             if response.status != 200:
                 return trouble(response)
@@ -70,9 +71,9 @@ def export_range(
     """
     step = f'GET /export_raw_vdi("{shorten(vdi)}", {length} bytes at {offset})'
 
-    def transfer(sock: socket.socket, deadline: Deadline, task: str) -> Outcome:
+    def transfer(sock: socket.socket, at: Endpoint, deadline: Deadline, task: str) -> Outcome:
         query = {"vdi": vdi, "format": "raw", "task_id": task}
-        send(sock, [request_head(session, "GET", "/export_raw_vdi", query)], deadline)
+        send(sock, [request_head(session, at, "GET", "/export_raw_vdi", query)], deadline)
         with receive(sock, "GET", deadline) as response:
             return _range_of(response, offset, length) if response.status == 200 else trouble(response)
 
@@ -82,8 +83,8 @@ def export_range(
 def handler_answers(session: Session, path: str) -> Outcome:
     """Ask the handler at `path` without naming disk or session, so that it can do nothing: Ok(HTTP status)."""
 
-    def transfer(sock: socket.socket, deadline: Deadline) -> Outcome:
-        send(sock, [f"GET {path} HTTP/1.0\r\nHost: {session.endpoint.netloc}\r\n\r\n".encode()], deadline)
+    def transfer(sock: socket.socket, at: Endpoint, deadline: Deadline) -> Outcome:
+        send(sock, [f"GET {path} HTTP/1.0\r\nHost: {at.netloc}\r\n\r\n".encode()], deadline)
         with receive(sock, "GET", deadline) as response:
             return Ok(response.status)
 

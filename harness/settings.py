@@ -19,6 +19,7 @@ from xencbt.harness.seeds import SEED_BITS, fresh_seed
 from xencbt.harness.trust import Trust
 
 EMULATOR = "emulator"
+MOST_EMULATED_HOSTS = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,6 +28,7 @@ class Settings:
 
     seed: int
     target: str = EMULATOR
+    emulator_hosts: int = 1
     user: str = "root"
     password_file: Path | None = None
     control_token_file: Path | None = None
@@ -126,8 +128,12 @@ def load(given: Mapping[str, Any], *, environment: Mapping[str, str], folder: Pa
     settings = _settings(values, environment)
     if settings.keep_on_failure and settings.emulated_here:
         raise UsageError("--keep-on-failure needs --target: the emulated host of a run ends with it")
+    if not 1 <= settings.emulator_hosts <= MOST_EMULATED_HOSTS:
+        raise UsageError(f"--emulator-hosts {settings.emulator_hosts}: 1 to {MOST_EMULATED_HOSTS}")
     _ = settings.consents, settings.repositories, settings.budget_s
     if not settings.emulated_here:
+        if settings.emulator_hosts != 1:
+            raise UsageError("--emulator-hosts is about the emulated host of a run, and --target names another one")
         _check_address(settings.target, settings.trust)
         refuse_unread_certificate(settings.target, settings.trust)
         if settings.sr is None:

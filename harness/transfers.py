@@ -1,15 +1,18 @@
 """Transfers over HTTP, each under a task of its own: as a status line comes before the work, the task tells the end.
 
 The task is finished before the connection closes. Nothing is sent twice, and each transfer is recorded without content.
+A host that is not connected to the disk's SR leads to one that is: followed once, and trusted by the same rules.
 """
 
 import http.client
 import socket
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from urllib.parse import urlencode
+from http import HTTPStatus
+from urllib.parse import urlencode, urlsplit
 
-from xencbt.harness.errors import HarnessError
+from xencbt.harness.endpoint import Endpoint
+from xencbt.harness.errors import HarnessError, UsageError
 from xencbt.harness.outcome import Failed, Indeterminate, Ok, Outcome
 from xencbt.harness.session import Session, clock, shorten
 from xencbt.harness.transport import Channel, Deadline, NoAnswer
@@ -17,7 +20,8 @@ from xencbt.harness.transport import Channel, Deadline, NoAnswer
 TRANSFER_DEADLINE_S = 120.0
 POLL_S = 5.0
 
-Transfer = Callable[[socket.socket, Deadline], Outcome]
+Transfer = Callable[[socket.socket, Endpoint, Deadline], Outcome]
+"""Uses a connection to the host at an endpoint, which need not be that of the session."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,23 +36,33 @@ TASK_RESULT = Ok("the result of the task")
 
 
 def request_head(
-    session: Session, verb: str, path: str, options: Mapping[str, str], length: int | None = None
+    session: Session, at: Endpoint, verb: str, path: str, options: Mapping[str, str], length: int | None = None
 ) -> bytes:
-    """Return the head of a request with `options` as its query; `length` in bytes of the body, where it is known."""
+    """Return the head of a request to `at` with `options` as its query; `length` of the body in bytes, if known."""
     query = urlencode({"session_id": session.ref} | dict(options))
     told = "" if length is None else f"Content-Length: {length}\r\n"
-    return (
-        f"{verb} {path}?{query} HTTP/1.0\r\nHost: {session.endpoint.netloc}\r\nUser-Agent: xencbt\r\n{told}\r\n"
-    ).encode()
+    return (f"{verb} {path}?{query} HTTP/1.0\r\nHost: {at.netloc}\r\nUser-Agent: xencbt\r\n{told}\r\n").encode()
+
+
+class _SentElsewhere(Exception):
+    """Another host of the pool is to be asked, the one in this URL."""
 
 
 def trouble(response: http.client.HTTPResponse) -> Outcome:
-    """Say that the handler did not serve; the task, where there is one, knows why."""
+    """Say that the handler did not serve; the task, where there is one, knows why.
+
+    Raises _SentElsewhere where another host is to be asked, which `transferred` follows.
+    """
+    if response.status == HTTPStatus.FOUND and response.headers["Location"]:
+        raise _SentElsewhere(response.headers["Location"])
     return Indeterminate(f"HTTP {response.status} {response.reason}")
 
 
 def under_a_task(
-    session: Session, step: str, transfer: Callable[[socket.socket, Deadline, str], Outcome], deadline_s: float
+    session: Session,
+    step: str,
+    transfer: Callable[[socket.socket, Endpoint, Deadline, str], Outcome],
+    deadline_s: float,
 ) -> Outcome:
     """Run `transfer` on a connection of its own, then let the task decide wherever it knows more."""
     created = session.call("task.create", "xencbt raw disk transfer", "")
@@ -56,7 +70,7 @@ def under_a_task(
         return created
     task = str(created.value)
     started = clock()
-    outcome = transferred(session, lambda sock, deadline: transfer(sock, deadline, task), deadline_s)
+    outcome = transferred(session, lambda sock, at, deadline: transfer(sock, at, deadline, task), deadline_s)
     if isinstance(outcome, Ok) and isinstance(outcome.value, Partial):
         _wait_for_end(session, task, Deadline(session.deadline_s))
         outcome = Ok(outcome.value.value)
@@ -81,12 +95,37 @@ def record(session: Session, step: str, outcome: Outcome, started: float) -> Non
 
 
 def transferred(session: Session, transfer: Transfer, deadline_s: float) -> Outcome:
-    """Run `transfer` on a connection of its own."""
-    channel = Channel(session.endpoint)
+    """Run `transfer` on a connection of its own, to the host that the first one leads to if need be.
+
+    A second time nobody is followed.
+    """
     deadline = Deadline(deadline_s)
     try:
+        return _transferred_at(session.endpoint, transfer, deadline)
+    except _SentElsewhere as sent:
+        url = session.recorder.secrets.mask(str(sent))
+        try:
+            return _transferred_at(_moved(session.endpoint, str(sent)), transfer, deadline)
+        except UsageError as error:
+            return Indeterminate(f"led to {url}, which is not followed: {error}")
+        except _SentElsewhere as again:
+            return Indeterminate(f"led to {url}, and from there to {session.recorder.secrets.mask(str(again))}")
+
+
+def _moved(endpoint: Endpoint, url: str) -> Endpoint:
+    """Return the host that `url` names, by the same scheme, port and trust; raises UsageError for anything else."""
+    asked = Endpoint.parse("{0.scheme}://{0.netloc}".format(urlsplit(url)), endpoint.trust)
+    moved = endpoint.moved_to(asked.host)
+    if asked != moved:
+        raise UsageError(f"it is not at {moved.url}")
+    return moved
+
+
+def _transferred_at(host: Endpoint, transfer: Transfer, deadline: Deadline) -> Outcome:
+    channel = Channel(host)
+    try:
         with channel.exchange("transfer", deadline) as sock:
-            return transfer(sock, deadline)
+            return transfer(sock, host, deadline)
     except NoAnswer as error:
         return Indeterminate(str(error))
     finally:

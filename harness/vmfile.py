@@ -4,6 +4,7 @@ import re
 import socket
 from collections.abc import Iterator
 
+from xencbt.harness.endpoint import Endpoint
 from xencbt.harness.outcome import Failed, Indeterminate, Ok, Outcome
 from xencbt.harness.rawdisk import handler_answers
 from xencbt.harness.session import Session, shorten
@@ -25,8 +26,8 @@ def lacks_vm_files(session: Session) -> str | None:
 def export_vm(session: Session, vm: str, *, deadline_s: float = TRANSFER_DEADLINE_S) -> Outcome:
     """Read the archive of the halted VM with reference `vm`: Ok(bytes). It is held in memory."""
 
-    def transfer(sock: socket.socket, deadline: Deadline, task: str) -> Outcome:
-        head = request_head(session, "GET", "/export", {"ref": vm, "task_id": task, "use_compression": "false"})
+    def transfer(sock: socket.socket, at: Endpoint, deadline: Deadline, task: str) -> Outcome:
+        head = request_head(session, at, "GET", "/export", {"ref": vm, "task_id": task, "use_compression": "false"})
         send(sock, [head], deadline)
         with receive(sock, "GET", deadline) as response:
             return Ok(response.read()) if response.status == 200 else trouble(response)
@@ -37,8 +38,8 @@ def export_vm(session: Session, vm: str, *, deadline_s: float = TRANSFER_DEADLIN
 def import_vm(session: Session, archive: bytes, sr: str, *, deadline_s: float = TRANSFER_DEADLINE_S) -> Outcome:
     """Have the host make the VM in `archive`, its disks on the SR with uuid `sr`: Ok(the VM's reference)."""
 
-    def transfer(sock: socket.socket, deadline: Deadline, task: str) -> Outcome:
-        head = request_head(session, "PUT", "/import", {"sr_id": sr, "task_id": task}, len(archive))
+    def transfer(sock: socket.socket, at: Endpoint, deadline: Deadline, task: str) -> Outcome:
+        head = request_head(session, at, "PUT", "/import", {"sr_id": sr, "task_id": task}, len(archive))
         send(sock, [head], deadline)
         with receive(sock, "PUT", deadline) as response:
             if response.status != 200:

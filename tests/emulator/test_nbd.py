@@ -97,7 +97,7 @@ class Bench:
     def __init__(self, lab: Laboratory, folder: Path) -> None:
         self.lab = lab
         certificate = self_signed(folder, identity.HOSTNAME, "127.0.0.1")
-        lab.host.certificate = certificate.pem
+        lab.host.certificates[lab.host.ref] = certificate.pem
         self.context = certificate.server_context()
         self.trust = ssl.create_default_context(cafile=certificate.path)
         self.server = NbdServer(lab.host, lab.host.ref, self.context)
@@ -511,7 +511,7 @@ def test_addresses_are_those_of_cards_and_storage_that_are_up(secured: Bench) ->
         "exportname": secured.name,
         "address": "127.0.0.1",
         "port": lab.host.nbd_ports[lab.host.ref],
-        "cert": lab.host.certificate,
+        "cert": lab.host.certificates[lab.host.ref],
         "subject": identity.HOSTNAME,
     }
     (card,) = lab.call("PIF.get_all")

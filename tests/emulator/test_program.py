@@ -53,10 +53,14 @@ def login(server: Any, ready: dict[str, Any], user: str | None = None) -> dict[s
 
 def test_the_ready_line_says_all_a_client_needs() -> None:
     with emulator() as (process, ready), proxy(ready) as server:
-        assert set(ready) == {"url", "user", "password", "srs", "vm", "vdi", "certificate", "nbd_port", "control"}
+        access = {"url", "user", "password", "certificate", "hosts", "nbd_port", "control"}
+        assert set(ready) == access | {"srs", "vm", "vdi"}
         assert set(ready["srs"]) == KINDS
         assert (ready["user"], ready["certificate"]) == ("root", None)
         assert 0 < ready["nbd_port"] < 65_536
+        (host,) = ready["hosts"]
+        assert (host["url"], host["certificate"], host["local_sr"]) == (ready["url"], None, None)
+        assert host["nbd_port"] == ready["nbd_port"]
         assert ready["url"].startswith("http://127.0.0.1:")
         session = login(server, ready)["Value"]
         for cls, uuid in [
@@ -150,6 +154,7 @@ def test_the_control_token_opens_the_lab() -> None:
         with urlopen(request, timeout=DEADLINE_S) as response:  # noqa: S310 - the emulator's own URL
             lab = json.load(response)
     assert lab["srs"] == ready["srs"]
+    assert [host["uuid"] for host in lab["hosts"]] == [host["uuid"] for host in ready["hosts"]]
     assert (lab["vm"], lab["vdi"], lab["profile"], lab["defects"]) == (ready["vm"], ready["vdi"], "xapi", [])
 
 

@@ -16,6 +16,7 @@ SESSION = "OpaqueRef:5e55105e-5e55-105e-5e55-105e5e55105e"
 UUID = "11111111-2222-3333-4444-555555555555"
 _METHOD = re.compile(rb"<methodName>(.*?)</methodName>")
 _LENGTH = re.compile(rb"content-length: *(\d+)", re.IGNORECASE)
+_HOST = re.compile(rb"(?i)\r\nhost: *([^\r]*)")
 
 Reply = Callable[[socket.socket, threading.Event], None]
 
@@ -78,6 +79,7 @@ class ScriptedHost:
             "session.logout": answer(success("")),
         } | (script or {})
         self.requests: Counter[str] = Counter()
+        self.called: set[str] = set()  # what clients took this host for, by their Host headers
         self.connections = 0
         self.tls: ssl.SSLContext | None = None
         self._stop = threading.Event()
@@ -132,6 +134,7 @@ class ScriptedHost:
                 found = _METHOD.search(request)
                 method = found[1].decode() if found else request.split(b"?")[0].split(b"\r\n")[0].decode()
                 self.requests[method] += 1
+                self.called.update(name.decode() for name in _HOST.findall(request.partition(b"\r\n\r\n")[0]))
                 self.script[method](sock, self._stop)
         except OSError:
             return

@@ -25,6 +25,8 @@ from xencbt.harness.roles import LEAST_ROLES
 from xencbt.harness.xe_words import XeResult
 
 POOL = {"uuid": "pool", "master": "host", "restrictions": {"restrict_cbt": "false"}}
+HOST = {"address": "192.0.2.1", "enabled": True}
+BESIDE = {"address": "192.0.2.2", "enabled": True}
 MODERN: dict[object, Outcome] = {
     "system.listMethods": Ok(
         [*CBT_CALLS, *NBD_CALLS, "VDI.create", *chain.from_iterable(CALLS_OF_A_CONSENT[name] for name in YOUNGER)]
@@ -32,7 +34,10 @@ MODERN: dict[object, Outcome] = {
     "network.get_all_records": Ok({"ref": {"purpose": ["nbd"]}}),
     "pool.get_all_records": Ok({"ref": POOL}),
     "host.get_license_params": Ok({}),
-    "host.get_enabled": Ok(value=True),
+    "host.get_all_records": Ok({"host": HOST}),
+    "SR.get_PBDs": Ok(["pbd"]),
+    "PBD.get_currently_attached": Ok(value=True),
+    "PBD.get_host": Ok("host"),
     "session.get_record": Ok({"is_local_superuser": True, "rbac_permissions": []}),
     "VDI.get_all": Ok(["vdi"]),
     "VDI.get_uuid": Ok("vdi uuid"),
@@ -97,6 +102,29 @@ def test_a_modern_host_lacks_only_what_is_no_part_of_it(monkeypatch: pytest.Monk
     assert lacking(probed(monkeypatch, controlled=True)) == unconfigured
 
 
+def test_the_hosts_of_a_pool_are_named_the_master_first(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert probed(monkeypatch)["hosts"].detail == "one host, at 192.0.2.1"
+    third = {"address": "192.0.2.0", "enabled": False}
+    hosts = {"other": BESIDE, "third": third, "host": HOST}
+    found = probed(monkeypatch, {"host.get_all_records": Ok(hosts)})
+    assert found["hosts"].detail == (
+        "3 hosts, at 192.0.2.1 (master), 192.0.2.0 (disabled), 192.0.2.2; connected to the SR: 192.0.2.1"
+    )
+    shared: dict[object, Outcome] = {
+        "host.get_all_records": Ok({"other": BESIDE, "host": HOST}),
+        "SR.get_PBDs": Ok(["pbd", "another"]),
+        ("PBD.get_host", "another"): Ok("other"),
+    }
+    assert probed(monkeypatch, shared)["hosts"].detail.endswith("all of them")
+
+
+def test_vms_can_start_while_any_host_of_the_pool_is_enabled(monkeypatch: pytest.MonkeyPatch) -> None:
+    hosts = {"host": HOST | {"enabled": False}, "other": BESIDE}
+    assert probed(monkeypatch, {"host.get_all_records": Ok(hosts)})["vm-power"].present
+    hosts["other"] = BESIDE | {"enabled": False}
+    assert probed(monkeypatch, {"host.get_all_records": Ok(hosts)})["vm-power"].detail.startswith("all hosts are")
+
+
 def test_every_capability_says_why(monkeypatch: pytest.MonkeyPatch) -> None:
     assert all(capability.detail for capability in probed(monkeypatch).values())
 
@@ -154,7 +182,7 @@ def test_each_kind_of_sr_is_known_or_not(monkeypatch: pytest.MonkeyPatch) -> Non
         ),
         ({}, {"handler": Ok(404)}, "raw-export", "HTTP 404"),
         ({}, {"handler": Ok(404)}, "raw-import", "HTTP 404"),
-        ({"host.get_enabled": Ok(value=False)}, {}, "vm-power", "disabled"),
+        ({"host.get_all_records": Ok({"host": HOST | {"enabled": False}})}, {}, "vm-power", "the host is disabled"),
         (
             {"session.get_record": Ok({"is_local_superuser": False, "rbac_permissions": []})},
             {},

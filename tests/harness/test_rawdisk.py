@@ -131,3 +131,45 @@ def test_a_handler_shows_itself_by_its_status() -> None:
         session = Session.login(Endpoint.parse(host.url), "root", "pw", Recorder(Secrets()))
         assert handler_answers(session, "/export_raw_vdi") == Ok(401)
         session.close()
+
+
+def sent_to(url: str) -> Reply:
+    def reply(sock: socket.socket, _stop: threading.Event) -> None:
+        head = f"HTTP/1.1 302 Found\r\nLocation: {url}/export_raw_vdi?x=1\r\nContent-Length: 0\r\n"
+        sock.sendall(f"{head}Connection: close\r\n\r\n".encode())
+        sock.shutdown(socket.SHUT_RDWR)
+
+    return reply
+
+
+def test_the_host_that_has_the_disk_is_asked_where_another_leads_to_it() -> None:
+    export = answer(CONTENT[:310], close=True)
+    with scripted(task("success"), exports=hang_up) as host:
+        beside = ("127.0.0.2", host.port)
+        with ScriptedHost({EXPORT: export}, beside) as other:
+            host.script[EXPORT] = sent_to(other.url)
+            assert run(host, "export")[0] == Ok(CONTENT[10:310])
+            assert other.called == {other.url.removeprefix("http://")}
+            assert (host.requests[EXPORT], other.requests[EXPORT]) == (1, 1)
+
+
+def test_a_second_lead_is_not_followed() -> None:
+    with scripted(task("pending")) as host, ScriptedHost({}, ("127.0.0.2", host.port)) as other:
+        host.script[EXPORT] = sent_to(other.url)
+        other.script[EXPORT] = sent_to(host.url)
+        outcome = run(host, "export")[0]
+        assert isinstance(outcome, Indeterminate)
+        assert f"led to {other.url}" in outcome.why
+        assert (host.requests[EXPORT], other.requests[EXPORT]) == (1, 1)
+
+
+@pytest.mark.parametrize(
+    "url", ["http://192.0.2.1:{port}", "https://127.0.0.2:{port}", "http://127.0.0.2:1", "ftp://x"]
+)
+def test_leads_away_from_loopback_scheme_or_port_are_not_followed(url: str) -> None:
+    with scripted(task("pending")) as host:
+        host.script[EXPORT] = sent_to(url.format(port=host.port))
+        outcome = run(host, "export")[0]
+        assert isinstance(outcome, Indeterminate)
+        assert "not followed" in outcome.why
+        assert "5e55105e" not in outcome.why
