@@ -47,6 +47,9 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
+MAY_USE = ("vm-power", "guest-write", "sr-unplug", *(f"sr:{kind}" for kind in sorted(WITH_CBT - {MAIN})))
+"""The capabilities and consents that a run of the machine makes use of where they are there."""
+
 PICKS = st.integers(0, 2**16)
 """Chooses among what there is; of one more or less, another."""
 
@@ -117,11 +120,11 @@ class Machine(RuleBasedStateMachine):
     def begin(self, kind: int, *, tracked: bool, both: bool, held: PowerState | None) -> None:
         """Create the disks, most often tracked and with a baseline, perhaps held by a VM."""
         world = self.world
-        others = (name for name in sorted(WITH_CBT - {MAIN}) if name in world.lab.bench.repositories)
+        others = (name for name in sorted(WITH_CBT - {MAIN}) if world.may(f"sr:{name}"))
         world.sr = chosen([MAIN, MAIN, *others], kind)
         disks = ("a", "b") if both else ("a",)
         world.furnish(*disks, tracked=tracked)
-        if held and world.may("vm-power", "guest-write", consent="vm-power"):
+        if held and world.may("vm-power", "guest-write"):
             world.hold(*disks)
             if held == "Running":
                 world.start()
@@ -221,7 +224,7 @@ class Machine(RuleBasedStateMachine):
         name = chosen(self.world.live(), pick)
         self.world.do(Resize(name, min(self.world.play.disks[name].size + steps * STEP, LARGEST)))
 
-    @precondition(lambda self: not self.world.runs and self.world.may(consent="sr-unplug"))
+    @precondition(lambda self: not self.world.runs and self.world.may("sr-unplug"))
     @act(pick=PICKS)
     def replug(self, pick: int) -> None:
         """Unplug the SR, ask for something that needs it, and plug it again."""

@@ -18,6 +18,7 @@ from xencbt.harness.decides import decides
 from xencbt.harness.expectations import SUCCESS, VdiType, either, refusals
 from xencbt.harness.model import DataDestroy
 from xencbt.harness.nbd_protocol import NbdRefused
+from xencbt.harness.needs import needs
 from xencbt.harness.outcome import Failed, Ok, Outcome
 from xencbt.harness.verdicts import Violation
 from xencbt.suites.destroying import (
@@ -33,7 +34,7 @@ from xencbt.suites.histories import WRITING, History, histories
 from xencbt.suites.listing import assert_listed, assert_same_listings, listings
 from xencbt.suites.restoring import assert_comparable, assert_same_content, assert_unrelated, contents
 from xencbt.suites.scenarios import DISK, Offer, build, situations
-from xencbt.suites.situations import WITH_CBT
+from xencbt.suites.situations import ASKED_FOR, WITH_CBT
 from xencbt.suites.test_listing import played
 
 SIZE = 2 * MIB
@@ -43,10 +44,8 @@ Set = tuple[Disk, list[Disk]]
 """A tracked disk and its snapshots, oldest first."""
 
 
-@pytest.fixture(autouse=True)
-def content_moves(lab: Lab) -> None:
-    """Every test of this chapter writes to disks, and reads them."""
-    lab.require("raw-import", "raw-export")
+pytestmark = needs("raw-import", "raw-export")
+"""Every test of this chapter writes to disks, and reads them."""
 
 
 def backup_set(lab: Lab, snapshots: int = 3, *, sr: str = MAIN) -> Set:
@@ -60,7 +59,9 @@ def backup_set(lab: Lab, snapshots: int = 3, *, sr: str = MAIN) -> Set:
 
 
 @decides("DESTROY-01", "LIST-09")
-@pytest.mark.parametrize("sr", [MAIN, "file", "unrounded"])
+@pytest.mark.parametrize(
+    "sr", [MAIN, *(pytest.param(kind, marks=needs(f"sr:{kind}")) for kind in ("file", "unrounded"))]
+)
 def test_data_goes_and_metadata_stays(lab: Lab, sr: str) -> None:
     """The type becomes cbt_metadata, nothing can be read any more, and every listing is as it was."""
     disk, snapshots = backup_set(lab, sr=sr)
@@ -144,6 +145,7 @@ def test_a_snapshot_without_metadata_keeps_its_data(lab: Lab, before: str) -> No
 
 
 @decides("DESTROY-03")
+@needs(optional=ASKED_FOR)
 @given(data=st.data())
 def test_data_destroy_in_any_situation(lab: Lab, data: st.DataObject) -> None:
     """Whatever the disk is, where it lies, and which VM runs with it: what the documentation says comes of it."""
@@ -164,6 +166,7 @@ def test_data_destroy_in_any_situation(lab: Lab, data: st.DataObject) -> None:
 
 
 @decides("DESTROY-04")
+@needs(optional=["control"])
 @pytest.mark.parametrize("mode", ["RW", "RO"])
 def test_a_snapshot_that_a_halted_vm_refers_to_keeps_its_data(lab: Lab, mode: str) -> None:
     """The VBD need not be attached: as long as it is there the data stays, and the type with it."""
@@ -174,10 +177,9 @@ def test_a_snapshot_that_a_halted_vm_refers_to_keeps_its_data(lab: Lab, mode: st
 
 
 @decides("DESTROY-04")
+@needs("vm-power", optional=["control"])
 def test_a_snapshot_that_a_running_vm_reads_keeps_its_data(lab: Lab) -> None:
     """Unplugging is not enough: the VBD has to go."""
-    lab.consent("vm-power")
-    lab.require("vm-power")
     _, (_, snapshot, _) = backup_set(lab)
     vm = lab.create_vm()
     vbd = vm.attach(snapshot, mode="RO")
@@ -189,6 +191,7 @@ def test_a_snapshot_that_a_running_vm_reads_keeps_its_data(lab: Lab) -> None:
 
 
 @decides("DESTROY-04")
+@needs(optional=["control"])
 def test_a_disk_of_a_vm_snapshot_keeps_its_data(lab: Lab) -> None:
     """The VM snapshot's own VBD counts like any other."""
     disk, _ = backup_set(lab)
@@ -248,7 +251,9 @@ USES: dict[str, Callable[[Disk], Outcome]] = {
 
 
 @decides("DESTROY-05")
-@pytest.mark.parametrize("use", USES)
+@pytest.mark.parametrize(
+    "use", [pytest.param(use, marks=needs("sr:second") if "another SR" in use else ()) for use in USES]
+)
 def test_metadata_alone_cannot_be_used_like_a_disk(lab: Lab, use: str) -> None:
     """The call that works on a disk with data is refused, naming the type, and changes nothing."""
     disk, snapshots = backup_set(lab)
@@ -265,6 +270,7 @@ def test_metadata_alone_cannot_be_used_like_a_disk(lab: Lab, use: str) -> None:
 
 
 @decides("DESTROY-05")
+@needs("nbd")
 def test_metadata_alone_is_not_offered_over_nbd(lab: Lab) -> None:
     """The snapshot with data is, or could be; what has none is refused."""
     _, (with_data, snapshot, _) = backup_set(lab)
@@ -274,6 +280,7 @@ def test_metadata_alone_is_not_offered_over_nbd(lab: Lab) -> None:
 
 
 @decides("DESTROY-05")
+@needs("nbd", optional=["network-purpose"])
 def test_metadata_alone_is_not_served_over_nbd(lab: Lab) -> None:
     """The export name that gave the snapshot's bytes while it had some is refused afterwards."""
     _, (_, snapshot, _) = backup_set(lab)
@@ -340,10 +347,13 @@ def test_snapshots_go_in_any_order(lab: Lab, order: list[int], emptied: set[int]
 
 
 @decides("DESTROY-06")
-@pytest.mark.parametrize("can_pause", [True, False], ids=["can pause", "cannot pause"])
+@needs("vm-power", "guest-write")
+@pytest.mark.parametrize(
+    "can_pause",
+    [pytest.param(True, id="can pause"), pytest.param(False, id="cannot pause", marks=needs("sr-state"))],
+)
 def test_a_snapshot_that_goes_under_a_running_vm_takes_no_changes_along(lab: Lab, *, can_pause: bool) -> None:
     """Also where the host cannot hold the disk up to merge: then it refuses, or keeps what it knows."""
-    lab.require("guest-write")
     disk, (first, middle, last) = backup_set(lab)
     vm = lab.create_vm(disk, power_state="Running")
     disk.write(block=20)
@@ -378,6 +388,7 @@ def test_a_snapshot_that_is_destroyed_leaves_other_sets_alone(lab: Lab) -> None:
 
 
 @decides("DESTROY-07")
+@needs("special-vdi-types")
 def test_metadata_cannot_be_made_out_of_nothing(lab: Lab) -> None:
     """Of the types that anybody may create the host makes a disk; of this one it makes none."""
     lab.check(lab.attempt_disk(type="user"), SUCCESS, "VDI.create with type user")

@@ -116,7 +116,6 @@ def test_disabling_leaves_power_state_and_devices_alone(tracked: Disk, power_sta
 def test_disabling_changes_no_data(tracked: Disk) -> None:
     """A disk with snapshots below it reads the same before and after."""
     lab = tracked.lab
-    lab.require("raw-import", "raw-export")
     with lab.precondition("content before and after a snapshot"):
         tracked.write(blocks=(0, 9)).snapshot()
         tracked.write(blocks=(9, 40))
@@ -130,7 +129,6 @@ def test_disabling_changes_no_data(tracked: Disk) -> None:
 def test_a_guest_that_writes_while_tracking_is_disabled_loses_nothing(tracked: Disk) -> None:
     """Writes are under way while the log goes away: each of them is on the disk afterwards."""
     lab = tracked.lab
-    lab.require("guest-write", "raw-import", "raw-export")
     with lab.precondition("a running VM that holds a disk with content"):
         before = tracked.write(blocks=(0, 9, 63)).read()
         vm = lab.create_vm(tracked, power_state="Running")

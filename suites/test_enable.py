@@ -98,7 +98,6 @@ def test_enabling_an_eligible_disk_in_any_situation(lab: Lab, data: st.DataObjec
 def test_enabling_makes_a_log_that_records_later_writes(disk: Disk) -> None:
     """The log is there: on storage that shows it by its use of space, and by what is listed afterwards."""
     lab = disk.lab
-    lab.require("raw-import")
     used = _used(lab)
     disk.enable_cbt()
     if _shows_logs(lab) and _used(lab) <= used:
@@ -115,7 +114,6 @@ def test_enabling_makes_a_log_that_records_later_writes(disk: Disk) -> None:
 def test_later_writes_of_a_guest_are_recorded(disk: Disk) -> None:
     """Enabled under a running VM, the log records from then on what the guest writes."""
     lab = disk.lab
-    lab.require("guest-write")
     lab.create_vm(disk, power_state="Running")
     baseline = disk.enable_cbt().snapshot()
     disk.write(blocks=(3, 40))
@@ -136,7 +134,6 @@ def test_later_writes_of_a_guest_are_recorded(disk: Disk) -> None:
 )
 def test_a_write_marks_the_blocks_it_touches(disk: Disk, offset: int, length: int, blocks: set[int]) -> None:
     """One bit stands for 64 KiB."""
-    disk.lab.require("raw-import")
     baseline = disk.enable_cbt().snapshot()
     disk.write(offset=offset, length=length)
     assert_listed(baseline, disk, blocks)
@@ -147,7 +144,6 @@ def test_a_write_marks_the_blocks_it_touches(disk: Disk, offset: int, length: in
 @given(offset=offsets, length=lengths)
 def test_any_write_marks_every_block_it_touches(lab: Lab, offset: int, length: int) -> None:
     """Whatever offset and length: not one touched block is left out."""
-    lab.require("raw-import")
     with lab.example():
         disk = lab.create_disk(size=DISK_SIZE)
         baseline = disk.enable_cbt().snapshot()
@@ -161,7 +157,6 @@ def test_any_write_marks_every_block_it_touches(lab: Lab, offset: int, length: i
 @given(offset=offsets, length=lengths)
 def test_any_write_of_a_guest_marks_every_block_it_touches(lab: Lab, offset: int, length: int) -> None:
     """The same where a running VM writes."""
-    lab.require("guest-write")
     with lab.example():
         disk = lab.create_disk(size=DISK_SIZE)
         lab.create_vm(disk, power_state="Running")
@@ -176,7 +171,6 @@ def test_any_write_of_a_guest_marks_every_block_it_touches(lab: Lab, offset: int
 @given(writes=st.lists(st.tuples(offsets, lengths), max_size=3))
 def test_writes_mark_no_other_block(lab: Lab, writes: list[tuple[int, int]]) -> None:
     """Precision: a backup copies no block that nobody wrote to."""
-    lab.require("raw-import")
     with lab.example():
         disk = lab.create_disk(size=DISK_SIZE)
         baseline = disk.enable_cbt().snapshot()
@@ -211,7 +205,6 @@ def test_the_vm_does_not_notice(lab: Lab, state: PowerState) -> None:
 @pytest.mark.parametrize("state", ["Running", "Paused", "Suspended"])
 def test_what_the_guest_writes_later_is_recorded(lab: Lab, state: PowerState) -> None:
     """Enabled in any power state, the disk is tracked once its guest goes on."""
-    lab.require("guest-write")
     disk = lab.create_disk()
     vm = lab.create_vm(disk, power_state=state)
     baseline = disk.enable_cbt().snapshot()
@@ -405,7 +398,6 @@ def test_what_is_not_eligible_is_refused_in_any_situation(
 @needs("cbt-calls", "sr-cbt", optional=["licence"])
 def test_enabling_is_refused_without_the_licence(lab: Lab) -> None:
     """On a host that never had it, or one from which it is taken; the same disk can be disabled all the same."""
-    lab.require("cbt-calls", "sr-cbt")
     licensed = lab.capabilities["cbt-licensed"].present
     disk = lab.create_disk()
     with lab.conditions.unlicensed() if licensed else nullcontext():
@@ -420,7 +412,6 @@ def test_enabling_is_refused_without_the_licence(lab: Lab) -> None:
 def test_what_is_enabled_keeps_working_without_the_licence(disk: Disk) -> None:
     """Its set goes on, and disabling stays possible; enabling again is refused until the licence is back."""
     lab = disk.lab
-    lab.require("raw-import")
     baseline = disk.enable_cbt().snapshot()
     disk.write(block=5)
     with lab.conditions.unlicensed():
@@ -440,7 +431,6 @@ def test_what_is_enabled_keeps_working_without_the_licence(disk: Disk) -> None:
 def test_what_happens_at_boot_cannot_be_set_while_enabled(disk: Disk, mode: OnBootWord) -> None:
     """Refused, even where it would stay the same; allowed before, and again once disabled."""
     lab = disk.lab
-    lab.require("reset-on-boot", "raw-import")
     with lab.precondition("on_boot, set while disabled"):
         disk.set_on_boot(mode).set_on_boot("persist")
     baseline = disk.enable_cbt().snapshot()
@@ -454,7 +444,6 @@ def test_what_happens_at_boot_cannot_be_set_while_enabled(disk: Disk, mode: OnBo
 @needs("raw-import")
 def test_enabling_twice_keeps_recorded_changes(disk: Disk) -> None:
     """No error, no new set: what was recorded before is still listed, and so is what comes after."""
-    disk.lab.require("raw-import")
     baseline = disk.enable_cbt().snapshot()
     disk.write(block=7)
     with only_status_becomes(disk, enabled=True):
@@ -542,7 +531,6 @@ def test_other_disks_are_not_touched(lab: Lab, data: st.DataObject, operation: s
 def test_enabling_and_disabling_one_disk_leaves_its_relatives_alone(disk: Disk) -> None:
     """A clone with a set of its own, a stranger on the same SR, and snapshots of either status."""
     lab = disk.lab
-    lab.require("raw-import")
     with lab.precondition("a clone, another disk and snapshots"):
         clone, stranger = disk.clone(), lab.create_disk()
         baselines = {other: other.enable_cbt().snapshot() for other in (clone, stranger)}

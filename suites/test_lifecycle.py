@@ -16,6 +16,7 @@ from xencbt.harness.capabilities import MAIN
 from xencbt.harness.decides import decides
 from xencbt.harness.expectations import SUCCESS, refusals
 from xencbt.harness.model import Clone, Copy, Enable
+from xencbt.harness.needs import needs
 from xencbt.harness.verdicts import Violation
 from xencbt.suites.alerts import (
     INCONSISTENT,
@@ -37,7 +38,7 @@ from xencbt.suites.restoring import (
 )
 from xencbt.suites.reverting import Reverted, acts
 from xencbt.suites.statuses import assert_reads
-from xencbt.suites.switching_off import GROWTH
+from xencbt.suites.switching_off import GROWTH, STOPPING
 from xencbt.suites.test_listing import played
 
 SIZE = 2 * MIB
@@ -46,10 +47,8 @@ SWITCHING = {Doing.WRITE: 3, Doing.SNAPSHOT: 4, Doing.ENABLE: 3, Doing.DISABLE: 
 """Disks that are enabled and disabled again and again, and snapshots of them in all these states."""
 
 
-@pytest.fixture(autouse=True)
-def content_moves(lab: Lab) -> None:
-    """Every test of this chapter writes to disks, and reads them."""
-    lab.require("raw-import", "raw-export")
+pytestmark = needs("raw-import", "raw-export")
+"""Every test of this chapter writes to disks, and reads them."""
 
 
 def tracked(lab: Lab) -> tuple[Disk, Disk]:
@@ -79,9 +78,13 @@ SNAPSHOTS: dict[str, Callable[[Disk], Disk]] = {
     "of its VM with memory": _of_the_running_vm,
 }
 
+in_every_way = pytest.mark.parametrize(
+    "way", [pytest.param(way, marks=needs("vm-power") if "memory" in way else ()) for way in SNAPSHOTS]
+)
+
 
 @decides("LIFE-01")
-@pytest.mark.parametrize("way", SNAPSHOTS)
+@in_every_way
 def test_a_snapshot_of_an_enabled_disk_joins_its_set(lab: Lab, way: str) -> None:
     """It reads as enabled, and changes are listed up to it."""
     disk, baseline = tracked(lab)
@@ -93,7 +96,7 @@ def test_a_snapshot_of_an_enabled_disk_joins_its_set(lab: Lab, way: str) -> None
 
 
 @decides("LIFE-01")
-@pytest.mark.parametrize("way", SNAPSHOTS)
+@in_every_way
 def test_a_snapshot_of_a_disabled_disk_is_in_no_set(lab: Lab, way: str) -> None:
     """It reads as disabled, and nothing can be listed up to it; enabling the disk later does not change that."""
     disk, baseline = tracked(lab)
@@ -125,7 +128,7 @@ DERIVED: dict[str, Callable[[Disk], Disk]] = {
     "copy": Disk.copy,
     "copy to another SR": lambda disk: disk.copy("second"),
     "clone of its VM": lambda disk: _disk_of(disk.lab.create_vm(disk).clone()),
-    "copy of its VM": lambda disk: _disk_of(disk.lab.create_vm(disk).copy("second")),
+    "copy of its VM to another SR": lambda disk: _disk_of(disk.lab.create_vm(disk).copy("second")),
 }
 
 
@@ -135,7 +138,9 @@ def _disk_of(vm: Vm) -> Disk:
 
 
 @decides("LIFE-02")
-@pytest.mark.parametrize("way", DERIVED)
+@pytest.mark.parametrize(
+    "way", [pytest.param(way, marks=needs("sr:second") if "another SR" in way else ()) for way in DERIVED]
+)
 @pytest.mark.parametrize("source", ["disk", "snapshot"])
 def test_what_is_made_from_a_tracked_disk_starts_untracked(lab: Lab, source: str, way: str) -> None:
     """It has the source's bytes and no set; the source keeps its own, to the bit."""
@@ -175,10 +180,9 @@ def test_nobody_else_notices_a_clone_or_a_copy(lab: Lab, history: History, which
 
 
 @decides("LIFE-03")
+@needs("migrate", "sr:second", "vm-power")
 def test_an_enabled_disk_of_a_vm_stays_on_its_sr(lab: Lab) -> None:
     """Moving it is refused and loses nothing; once disabled it moves, with its bytes, and is not enabled there."""
-    lab.consent("migrate")
-    lab.require("sr:second", "vm-power")
     disk, baseline = tracked(lab)
     data = disk.read()
     vm = lab.create_vm(disk, power_state="Running")
@@ -192,13 +196,12 @@ def test_an_enabled_disk_of_a_vm_stays_on_its_sr(lab: Lab) -> None:
 
 
 @decides("LIFE-03")
+@needs("migrate", "sr:second")
 @pytest.mark.parametrize("operation", ["migrate_send", "assert_can_migrate"])
 def test_a_vm_does_not_take_its_enabled_disk_along(
     lab: Lab, operation: Literal["migrate_send", "assert_can_migrate"]
 ) -> None:
     """Neither the call nor the question whether it could be made go through until tracking is off."""
-    lab.consent("migrate")
-    lab.require("sr:second")
     disk, baseline = tracked(lab)
     data = disk.read()
     vm = lab.create_vm(disk)
@@ -239,9 +242,9 @@ def test_a_disk_that_grows_keeps_its_set(lab: Lab) -> None:
 
 
 @decides("LIFE-04")
+@needs("vm-power")
 def test_a_disk_in_use_that_grows_keeps_its_set(lab: Lab) -> None:
     """The same where the driver can grow a disk that a running VM has."""
-    lab.require("vm-power")
     disk, baseline = tracked(lab)
     if "VDI_RESIZE_ONLINE" not in lab.sr().features:
         return test_a_disk_that_grows_keeps_its_set(lab)
@@ -256,6 +259,7 @@ def test_a_disk_in_use_that_grows_keeps_its_set(lab: Lab) -> None:
 
 
 @decides("LIFE-04")
+@needs("sr-state")
 def test_a_log_that_cannot_follow_ends_the_tracking_of_a_disk_that_grows(lab: Lab) -> None:
     """The disk grows all the same, and the host says what it did; nothing joins the old set to the next one."""
     disk, baseline = tracked(lab)
@@ -284,6 +288,7 @@ def begins_anew(disk: Disk, members: list[Disk]) -> None:
 
 
 @decides("LIFE-05")
+@needs("sr-state")
 def test_a_log_that_cannot_be_rolled_ends_the_tracking_not_the_snapshot(lab: Lab) -> None:
     """The snapshot is complete and ends the set; the disk goes on untracked, and the host says so."""
     disk, baseline = tracked(lab)
@@ -305,9 +310,9 @@ def test_a_log_that_cannot_be_rolled_ends_the_tracking_not_the_snapshot(lab: Lab
 
 
 @decides("LIFE-05")
+@needs("guest-write", "sr-state", "vm-power")
 def test_a_log_that_cannot_be_rolled_under_a_running_vm(lab: Lab) -> None:
     """The guest goes on writing; the host says what it did."""
-    lab.require("guest-write")
     disk, baseline = tracked(lab)
     vm = lab.create_vm(disk, power_state="Running")
     assert_listed(baseline, disk.write(block=2).snapshot(), {1, 2})
@@ -335,8 +340,7 @@ class Stopped:
 
     @classmethod
     def uncleanly(cls, lab: Lab) -> "Stopped":
-        """Bring it about; raises Unsupported where it cannot be, Violation where a write was lost."""
-        lab.require("crash", "guest-write")
+        """Bring it about, which takes STOPPING; raises Violation where a write was lost."""
         disk, baseline = tracked(lab)
         vm = lab.create_vm(disk, power_state="Running")
         written = lab.content.draw(BLOCK)
@@ -379,6 +383,7 @@ ATTACHING: dict[str, Callable[[Stopped], bytes]] = {
 
 
 @decides("LIFE-06")
+@needs(*STOPPING)
 @pytest.mark.parametrize("way", ATTACHING)
 def test_the_next_attach_after_an_unclean_stop_ends_the_tracking(lab: Lab, way: str) -> None:
     """The host switches it off and says so; every byte is where it was."""
@@ -391,10 +396,10 @@ def test_the_next_attach_after_an_unclean_stop_ends_the_tracking(lab: Lab, way: 
 
 
 @decides("LIFE-06")
+@needs(*STOPPING)
 @pytest.mark.parametrize("way", ["clean shutdown", "not in use"])
 def test_a_log_that_was_closed_survives_the_stop(lab: Lab, way: str) -> None:
     """The positive control: what nobody wrote to when the host stopped stays tracked, and no message is raised."""
-    lab.require("crash", "guest-write")
     disk, baseline = tracked(lab)
     vm = lab.create_vm(disk, power_state="Running" if way == "clean shutdown" else "Halted")
     if way == "clean shutdown":
@@ -430,6 +435,7 @@ MEANWHILE: dict[str, Callable[[Stopped], object]] = {
 
 
 @decides("LIFE-06", "LIST-02")
+@needs(*STOPPING)
 @pytest.mark.parametrize("meanwhile", MEANWHILE)
 def test_nothing_makes_a_good_log_of_one_left_open(lab: Lab, meanwhile: str) -> None:
     """Listing from before the stop is refused or misses nothing, whatever was done first, also once it is enabled."""
@@ -447,7 +453,7 @@ def test_nothing_makes_a_good_log_of_one_left_open(lab: Lab, meanwhile: str) -> 
 
 
 @decides("LIFE-07")
-@pytest.mark.parametrize("power_state", ["Halted", "Running"])
+@pytest.mark.parametrize("power_state", ["Halted", pytest.param("Running", marks=needs("vm-power"))])
 def test_reverting_makes_no_listing_that_misses_a_block(lab: Lab, power_state: Literal["Halted", "Running"]) -> None:
     """From older and newer snapshots to the reverted disk: refused, or every differing block is marked."""
     disk, baseline = tracked(lab)
@@ -460,7 +466,6 @@ def test_reverting_makes_no_listing_that_misses_a_block(lab: Lab, power_state: L
     images = contents(states)
     assert_comparable(states, images)
     if power_state == "Running":
-        lab.consent("vm-power")
         vm.start()
     vm.revert(older)
     (back,) = vm.disks()

@@ -6,29 +6,26 @@ and fails; but it is for the chapters to pass them.
 
 from typing import TYPE_CHECKING
 
-import pytest
-
-from xencbt.fixtures.lab import Lab
 from xencbt.harness.decides import decides
-from xencbt.suites.machine import Machine
+from xencbt.harness.needs import needs
+from xencbt.suites.machine import MAY_USE, Machine
 
 if TYPE_CHECKING:
+    from xencbt.fixtures.lab import Lab
     from xencbt.harness.searching import Search
 
 
-@pytest.fixture(autouse=True)
-def content_moves(lab: Lab) -> None:
-    """Every test of this chapter writes to disks, and reads them."""
-    lab.require("raw-import", "raw-export")
+pytestmark = needs("raw-import", "raw-export", optional=MAY_USE)
+"""Every test of this chapter writes to disks, and reads them; what else it makes use of is the machine's choice."""
 
 
 @decides("ENABLE-02", "STATUS-01", "LIST-01", "LIST-02", "LIST-06", "LIST-08", "LIST-10", "LIFE-01")
-def test_the_promises_hold_whatever_is_done(lab: Lab, search: "Search") -> None:
+def test_the_promises_hold_whatever_is_done(lab: "Lab", search: "Search") -> None:
     """No change is lost, no relation lost or invented, and every status is right, after each step of any sequence."""
     search.run(lambda: Machine(lab))
 
 
 @decides("LIST-03")
-def test_only_what_was_written_is_marked_whatever_is_done(lab: Lab, search: "Search") -> None:
+def test_only_what_was_written_is_marked_whatever_is_done(lab: "Lab", search: "Search") -> None:
     """A block never written between two states is not marked, and two steps show what one step shows."""
     search.run(lambda: Machine(lab, precise=True), share=2)

@@ -113,7 +113,6 @@ def test_the_xe_command_does_not_know_an_unknown_uuid(disk: Disk) -> None:
 @given(calls=st.lists(st.tuples(st.sampled_from([0, 1]), st.booleans()), min_size=1, max_size=4))
 def test_the_xe_command_agrees_with_the_call_after_any_sequence(lab: Lab, calls: list[tuple[int, bool]]) -> None:
     """Two disks, enabled and disabled in any order and repeatedly: each prints what the call says."""
-    lab.require("xe")
     with lab.example():
         disks, expected = (lab.create_disk(), lab.create_disk()), ["false", "false"]
         for which, enabled in calls:
@@ -154,7 +153,6 @@ def _restart(lab: Lab) -> None:
 )
 def test_the_status_survives(lab: Lab, disturb: Callable[[Lab], None]) -> None:
     """True stays true and false stays false, of disks and of snapshots, and what was recorded is still listed."""
-    lab.require("raw-import")
     with lab.precondition("disks and snapshots of either status"):
         on, off, once = lab.create_disk(), lab.create_disk(), lab.create_disk()
         snapshot_on, snapshot_off = on.enable_cbt().snapshot(), off.snapshot()

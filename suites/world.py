@@ -53,10 +53,9 @@ class World:
 
     # What there is
 
-    def may(self, *capabilities: str, consent: str) -> bool:
-        """Tell whether the target has these capabilities, and the user consented to their use."""
-        lab = self.lab
-        return consent in lab.bench.consents and all(lab.capabilities[name].present for name in capabilities)
+    def may(self, *names: str) -> bool:
+        """Tell whether the target has all of `names`, and the user consented to their use where that is needed."""
+        return self.lab.offers(*names)
 
     def live(self) -> list[str]:
         """Return the disks that are no snapshots; the first, whose set is the longest, stands there twice."""
