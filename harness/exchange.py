@@ -1,7 +1,7 @@
 """What was said between the harness and the target, masked, bounded, and counted."""
 
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from typing import Any
@@ -38,35 +38,85 @@ class Exchange:
         return asdict(self)
 
 
+KEPT_RAW = 4 * KEPT_TEXT
+"""Of a longer text only the beginning is kept, masked at once."""
+
+Text = str | Callable[[], str]
+"""A text, or what makes it: most exchanges are never read, and need none."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Unread:
+    """An exchange as it was recorded: nobody reads it but through `told`, which masks it."""
+
+    number: int
+    method: str
+    step: Text
+    outcome: Text
+    started: float
+    duration_s: float
+    request: "_Body"
+    response: "_Body"
+
+    def __repr__(self) -> str:
+        return f"_Unread({self.number}, {self.method})"
+
+    def told(self, mask: Callable[[str], str]) -> Exchange:
+        return Exchange(
+            number=self.number,
+            method=self.method,
+            step=_cut(mask(_text(self.step))),
+            outcome=_cut(mask(_text(self.outcome))),
+            started=self.started,
+            duration_s=self.duration_s,
+            request=self.request.told(mask),
+            response=self.response.told(mask),
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class _Body:
+    """A text, or its masked beginning, that had `length` characters in all."""
+
+    text: str
+    length: int
+
+    @classmethod
+    def of(cls, text: str, secrets: Secrets) -> "_Body":
+        if len(text) <= KEPT_RAW:
+            return cls(text, len(text))
+        masked = secrets.mask(text[:KEPT_RAW])
+        return cls(masked[: max(0, len(masked) - secrets.longest)], len(text))  # half a secret may stand at the end
+
+    def told(self, mask: Callable[[str], str]) -> str:
+        masked = mask(self.text)
+        if self.length <= KEPT_RAW:
+            return _cut(masked)
+        return f"{masked[:KEPT_TEXT]}… ({self.length} characters in all)"
+
+
 class Recorder:
-    """Keeps the latest exchanges and counts them all; everything passes through `secrets` first."""
+    """Keeps the latest exchanges and counts them all; they are given through `secrets` only.
+
+    They are masked when they are read, which few ever are: then with what has become known as a secret since as well.
+    """
 
     def __init__(self, secrets: Secrets) -> None:
         self.secrets = secrets
         self.calls = 0
         self.breaker = Breaker()
-        self._kept: deque[Exchange] = deque(maxlen=KEPT_EXCHANGES)
+        self._kept: deque[_Unread] = deque(maxlen=KEPT_EXCHANGES)
         self._aside = 0
 
     def record(
-        self, *, method: str, step: str, outcome: str, started: float, duration_s: float, request: str, response: str
-    ) -> Exchange:
-        """Mask, cut, count and keep one exchange."""
+        self, *, method: str, step: Text, outcome: Text, started: float, duration_s: float, request: str, response: str
+    ) -> None:
+        """Count and keep one exchange."""
         self.calls += 1
-        mask = self.secrets.mask
-        exchange = Exchange(
-            number=self.calls,
-            method=method,
-            step=_cut(mask(step)),
-            outcome=_cut(mask(outcome)),
-            started=started,
-            duration_s=duration_s,
-            request=_cut(mask(request)),
-            response=_cut(mask(response)),
-        )
-        if not self._aside:
-            self._kept.append(exchange)
-        return exchange
+        if self._aside:
+            return
+        sent, received = _Body.of(request, self.secrets), _Body.of(response, self.secrets)
+        self._kept.append(_Unread(self.calls, method, step, outcome, started, duration_s, sent, received))
 
     @contextmanager
     def aside(self) -> Iterator[None]:
@@ -89,7 +139,11 @@ class Recorder:
     @property
     def kept(self) -> tuple[Exchange, ...]:
         """The latest exchanges, oldest first."""
-        return tuple(self._kept)
+        return tuple(exchange.told(self.secrets.mask) for exchange in self._kept)
+
+
+def _text(text: Text) -> str:
+    return text if isinstance(text, str) else text()
 
 
 def _cut(text: str) -> str:

@@ -98,10 +98,11 @@ class Journal:
             _sync_folder(folder)
         except OSError as error:
             raise HarnessError(f"cannot keep a journal in {folder}: {error}") from error
-        self._begin(path, file, Book())
-        self._write({"entry": "header", "version": VERSION, **asdict(header or Header(run_id))})
+        first = header or Header(run_id)
+        self._begin(path, file, Book(), own=first.own)
+        self._write({"entry": "header", "version": VERSION, **asdict(first)})
 
-    def _begin(self, path: Path, file: int, book: Book) -> None:
+    def _begin(self, path: Path, file: int, book: Book, *, own: bool) -> None:
         self.path = path
         self._file = file
         self._book = book
@@ -109,6 +110,7 @@ class Journal:
         self._made = {item.ref for item in book.items.values() if item.ref}
         self.size = sum(item.size for item in still_there(book.items.values()))
         self._twice = False
+        self._survives = not own  # a host of our own does not outlive this machine, nor need its journal
 
     @classmethod
     def reopen(cls, path: Path) -> "Journal":
@@ -135,7 +137,7 @@ class Journal:
         book.items = {item.token: item for item in contents.items}
         book.changes = {change.token: change for change in contents.changes}
         journal = cls.__new__(cls)
-        journal._begin(path, file, book)
+        journal._begin(path, file, book, own=contents.header.own)
         return journal
 
     @staticmethod
@@ -270,7 +272,8 @@ class Journal:
         try:
             if os.write(self._file, line) != len(line):
                 raise HarnessError(f"cannot write the journal {self.path}: the disk is full")
-            os.fsync(self._file)
+            if self._survives:
+                os.fsync(self._file)
         except OSError as error:
             raise HarnessError(f"cannot write the journal {self.path}: {error}") from error
         self._book.take(entry)

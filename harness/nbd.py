@@ -162,7 +162,7 @@ class NbdClient:
         finally:
             self._recorder.record(
                 method=" ".join(step.split()[:2]),
-                step=shorten(self._recorder.secrets.mask(step)),
+                step=lambda: shorten(self._recorder.secrets.mask(step)),
                 outcome=outcome,
                 started=started,
                 duration_s=clock() - started,

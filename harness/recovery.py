@@ -106,14 +106,17 @@ class _Deciding:
             item = tokens.get(each.tag)
             if item is not None and item.cls == each.cls and each.ref not in self._known:
                 self._by_tag.setdefault((item.cls, item.token), []).append(each)
+        self._derived: dict[tuple[str, str], list[Item]] = {}
+        for item in items:
+            if item.origin and item.how != "create":
+                self._derived.setdefault((item.cls, item.origin), []).append(item)
         self._our_vms = {item.ref for item in items if item.cls == "VM" and item.ref}
 
     def decided(self) -> Decision:
         for cls in CLASSES:
-            mine = [item for item in self._items if item.cls == cls]
-            for item in mine:
-                derived = [each for each in mine if item.uuid and each.origin == item.uuid and each.how != "create"]
-                self._from(item, derived)
+            for item in self._items:
+                if item.cls == cls:
+                    self._from(item, self._derived.get((cls, item.uuid), ()))
             if cls == "VM":
                 found = [each for list_ in self._decision.found.values() for each in list_]
                 self._our_vms |= {each.ref for each in found}

@@ -14,7 +14,7 @@ import XenAPI
 from xencbt.harness.answers import decode, unwrap
 from xencbt.harness.endpoint import Endpoint
 from xencbt.harness.errors import HarnessError, TargetUnreachable, UsageError
-from xencbt.harness.exchange import Recorder
+from xencbt.harness.exchange import KEPT_TEXT, Recorder
 from xencbt.harness.masking import MASK, Secrets
 from xencbt.harness.outcome import Failed, Indeterminate, Ok, Outcome
 from xencbt.harness.transport import Channel, Deadline, Garbled, NoAnswer, NotConnected
@@ -247,11 +247,7 @@ class Session:
             case Ok():
                 return f"{where} does not speak the XenAPI: its login gives no session reference"
 
-    def _told(self, outcome: Outcome) -> str:
-        """Say what came of a call, with the value where it fits on a line."""
-        text = str(outcome)
-        if isinstance(outcome, Ok) and isinstance(outcome.value, str | bool) and outcome.value != "":
-            text = f"ok: {_shown(outcome.value)}"
+    def _told(self, text: str) -> str:
         text = shorten(self.recorder.secrets.mask(text))
         return text if len(text) <= KEPT_OUTCOME else f"{text[:KEPT_OUTCOME]}…"
 
@@ -269,10 +265,11 @@ class Session:
             return Indeterminate(str(error))
 
     def _record(self, method: str, params: tuple[object, ...], outcome: Outcome, started: float, response: str) -> None:
+        came = _came(outcome)
         self.recorder.record(
             method=method,
-            step=self.step(method, params),
-            outcome=self._told(outcome),
+            step=lambda: self.step(method, params),
+            outcome=lambda: self._told(came),
             started=started,
             duration_s=clock() - started,
             request=self._binding.once.sent,
@@ -289,6 +286,15 @@ def keep_secret(secrets: Secrets, value: str) -> None:
 def shorten(text: str) -> str:
     """Cut the object references in `text` to what tells them apart for a reader: `OpaqueRef:1234…`."""
     return _REFERENCE.sub(r"\1…", text)
+
+
+def _came(outcome: Outcome) -> str:
+    """Say what came of a call, with the value where it is short."""
+    if not isinstance(outcome, Ok) or not isinstance(outcome.value, str | bool) or outcome.value == "":
+        return str(outcome)
+    if isinstance(outcome.value, str) and len(outcome.value) > KEPT_TEXT:
+        return f"ok: {len(outcome.value)} characters"
+    return f"ok: {_shown(outcome.value)}"
 
 
 def _shown(value: object) -> str:

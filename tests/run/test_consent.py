@@ -180,7 +180,7 @@ def test_only_a_clone_of_the_named_vm_is_used(emulator: Target, tmp_path: Path) 
     with Lab(bench, "cloning") as lab:
         vm = lab.create_vm(lab.create_disk())
         assert vm.uuid != emulator.vm
-        assert len(vm.disks()) == 2
+        assert (len(vm.disks()), len(vm.every_disk())) == (1, 2)
         with pytest.raises(NotRun, match="--allow vm-power"):
             vm.to("Running")
     after = bench.session.value("VM.get_record", source)
@@ -194,7 +194,7 @@ def test_only_a_clone_of_the_named_vm_is_used(emulator: Target, tmp_path: Path) 
 def test_clones_of_a_named_vm_serve_the_suites(emulator: Target, tmp_path: Path) -> None:
     """They have a disk of their own besides the one under test."""
     assert emulator.vm is not None
-    requirements = ("ENABLE-05", "LIST-07", "LIST-10", "DISABLE-03")
+    requirements = ("ENABLE-05", "LIST-07", "LIST-10", "DISABLE-03", "DESTROY-08", "LIFE-01", "LIFE-07", "LIFE-08")
     words = [word for each in requirements for word in ("--requirement", each)]
     ran = judged(tmp_path, emulator, *words, "--vm", emulator.vm, "--allow", "vm-power")
     assert ran.exit == 0, ran.stdout
