@@ -239,6 +239,17 @@ _CONTROLLED = (
     _by_control("roles", "belongs to a host with a user for each role"),
 )
 
+STORAGE = {"sr-create": "vdi_create", "sr-snapshot": "vdi_snapshot", "sr-resize": "vdi_resize"}
+"""Capabilities of the run's SR, with the operation that it must allow."""
+
+PROBED = (
+    *("role", "cbt-calls", "cbt-licensed", "sr-cbt", "reset-on-boot"),
+    *(f"sr:{kind}" for kind in SR_KINDS),
+    *sorted(BY_CONTROL),
+    *("raw-export", "raw-import", *CALLS_OF_A_CONSENT, "nbd", "xe", *STORAGE),
+)
+"""The names of all capabilities that are probed."""
+
 
 def _raw_disks(session: Session) -> tuple[Capability, Capability]:
     """Knock at the export handler without credentials: a host that has none says that the path is unknown."""
@@ -277,14 +288,13 @@ def _may(session: Session, consent: str) -> Capability:
 
 
 def _storage(main: Repository) -> tuple[Capability, ...]:
-    wanted = {"sr-create": "vdi_create", "sr-snapshot": "vdi_snapshot", "sr-resize": "vdi_resize"}
     return tuple(
         Capability(
             name,
             operation in main.allowed_operations,
             f"SR {main.uuid} {'allows' if operation in main.allowed_operations else 'does not allow'} {operation} now",
         )
-        for name, operation in wanted.items()
+        for name, operation in STORAGE.items()
     )
 
 

@@ -24,6 +24,7 @@ from xencbt.harness.faults import KINDS
 from xencbt.harness.lab_run import run_lab
 from xencbt.harness.options import OPTIONS
 from xencbt.harness.run import Front
+from xencbt.harness.telling import told_to_whoever_reads
 from xencbt.harness.trust import Trust
 from xencbt.harness.verdicts import Exit
 from xencbt.proxies.standalone import serve
@@ -36,7 +37,11 @@ IGNORE_REWRITING = "-Wignore::pytest.PytestAssertRewriteWarning"
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command line `argv` (default: the process's own) and return its exit code."""
-    words = list(sys.argv[1:] if argv is None else argv)
+    with told_to_whoever_reads():
+        return _main(list(sys.argv[1:] if argv is None else argv))
+
+
+def _main(words: list[str]) -> int:
     if words[:1] == ["emulator"]:
         from xencbt.fixtures.emulator.program import main as emulator_main  # noqa: PLC0415  no other command needs it
 

@@ -97,10 +97,14 @@ class Finding:
         )
 
 
+CAPABILITY = "capability::"
+"""How the id of a finding begins that is about a required capability, and about no test."""
+
+
 def lacking(capability: Capability) -> Finding:
     """Return the failure that a capability is which the user required and the target lacks."""
     return Finding(
-        f"capability::{capability.name}",
+        f"{CAPABILITY}{capability.name}",
         (),
         Verdict.FAIL,
         f"the capability {capability.name} is required, and absent: {capability.detail}",

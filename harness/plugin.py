@@ -18,7 +18,7 @@ import pytest
 from xencbt.fixtures.disks import Disk
 from xencbt.fixtures.lab import Lab
 from xencbt.harness import searching
-from xencbt.harness.capabilities import Capability
+from xencbt.harness.capabilities import PROBED, Capability
 from xencbt.harness.catalogue import CATALOGUE
 from xencbt.harness.disturbing import Faults
 from xencbt.harness.errors import HarnessError, TargetUnreachable, UsageError, XencbtError
@@ -429,6 +429,7 @@ def _settings(config: pytest.Config) -> Settings:
     for requirement in settings.requirements:
         CATALOGUE[requirement]
     check_names(settings.suites, suite_names(), "suite")
+    check_names(settings.required, PROBED, "capability")
     if settings.emulated_here:
         return settings
     if _is_worker(config):

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable
 
+from xencbt.harness.findings import CAPABILITY
 from xencbt.harness.verdicts import ORDER, Exit, Verdict
 from xencbt.reports.plain import one_line
 from xencbt.reports.run_json import FindingRow, RequirementRow, Run, TargetRow
@@ -111,6 +112,9 @@ def _broken(run: Run) -> str:
         said.append(f"breaks {len(failing)} {plural}: {', '.join(failing)}")
     if stale:
         said.append(f"no longer shows what the ledger of known issues says of {', '.join(stale)}")
+    absent = [row["id"].removeprefix(CAPABILITY) for row in run["tests"] if row["id"].startswith(CAPABILITY)]
+    if absent:
+        said.append(f"lacks what was required of it: {', '.join(absent)}")
     return "; it ".join(said)
 
 

@@ -64,6 +64,8 @@ def test_what_was_measured_is_still_there() -> None:
     known = {test.partition("[")[0] for test in costs()}
     every = {test for tests in deciding_tests().values() for test in tests}
     assert known <= every, "measured tests that are gone: run benchmarks/costs.py"
+    suites = {test.partition("::")[0] for test in every}
+    assert {test.partition("::")[0] for test in known} == suites, "a suite nobody measured: run benchmarks/costs.py"
 
 
 def test_lists_may_have_commas() -> None:

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from xencbt.harness.events import EventLog, UnreadableEvents, read_events
-from xencbt.harness.exchange import KEPT_EXCHANGES, KEPT_TEXT, Recorder
+from xencbt.harness.exchange import KEPT_EXCHANGES, KEPT_RAW, KEPT_TEXT, Recorder
 from xencbt.harness.findings import Evidence, Finding
 from xencbt.harness.masking import MASK, Secrets
 from xencbt.harness.seeds import derive
@@ -30,6 +30,36 @@ def test_a_secret_is_masked_also_where_a_longer_text_is_cut() -> None:
     recorder = Recorder(Secrets(["s" * 40]))
     record(recorder, "x" * (KEPT_TEXT - 20) + "s" * 40)
     assert "s" * 20 not in recorder.kept[0].request
+
+
+def test_a_secret_that_a_long_text_is_cut_within_is_masked_as_well() -> None:
+    """Also where masking shortens the text so much that its end comes into view."""
+    recorder = Recorder(Secrets(["s" * 40, "long" * 100]))
+    for before in range(KEPT_RAW - 40, KEPT_RAW + 1):
+        text = "long" * 100 * 40 + "x" * (before - 16_000) + "s" * 40
+        record(recorder, text + "y")
+        kept = recorder.kept[-1].request
+        assert "sss" not in kept
+        assert len(kept) < KEPT_TEXT + 60
+
+
+def test_what_becomes_known_as_a_secret_later_is_masked_as_well() -> None:
+    recorder = Recorder(secrets := Secrets())
+    record(recorder, "token hunter2")
+    secrets.add("hunter2")
+    assert "hunter2" not in repr(recorder.kept)
+
+
+def test_words_for_an_exchange_are_made_when_somebody_reads_it() -> None:
+    recorder, made = Recorder(Secrets(["hunter2"])), []
+
+    def words() -> str:
+        made.append(1)
+        return "pw=hunter2"
+
+    recorder.record(method="m", step=words, outcome="ok", started=0, duration_s=0, request="", response="")
+    assert made == []
+    assert recorder.kept[0].step == f"pw={MASK}"
 
 
 def test_exchanges_are_bounded_and_counted() -> None:

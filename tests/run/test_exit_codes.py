@@ -77,6 +77,7 @@ def test_a_filter_of_pytest_that_matches_nothing_is_2(tmp_path: Path) -> None:
     [
         (("--requirement", "ENABLE-99"), "ENABLE-99"),
         (("--suite", "enabel"), "did you mean enable"),
+        (("--require", "guest-wriet", "-n", "2"), "did you mean guest-write"),
         (("--seed", "many"), "whole number"),
         (("--speed", "slow"), "invalid choice"),
         (("--nonsense",), "unrecognized arguments"),

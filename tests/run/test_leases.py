@@ -1,5 +1,6 @@
 """Several workers at one target, as a user meets them: each on an SR of its own, in turns where the host is meant."""
 
+import json
 import os
 import signal
 import socket
@@ -91,6 +92,22 @@ def test_workers_at_one_target_lease_an_sr_each_and_take_turns_at_the_host(tmp_p
     absent = {one["name"]: one["detail"] for one in run["target"]["capabilities"] if not one["present"]}
     assert absent.keys() >= {"sr:lvm", "sr:second"}
     assert disks(emulator) == before
+
+
+def test_what_is_required_and_absent_is_told_once_and_by_name(tmp_path: Path, emulator: Target) -> None:
+    (tmp_path / "test_own.py").write_text(
+        "from xencbt.harness.decides import decides\n"
+        "@decides('ENABLE-02')\n"
+        "def test_own_sr(disk):\n"
+        "    disk.enable_cbt()\n"
+    )
+    words = [*leasing(emulator, "lvm", "second"), "--require", "guest-write", "--", str(tmp_path / "test_own.py")]
+    ran = xencbt(tmp_path, *words, extra=secrets_of(emulator))
+    assert ran.exit == 1, ran.stdout + ran.stderr
+    assert " lacks what was required of it: guest-write." in " ".join(ran.stdout.split())
+    events = [json.loads(line) for line in (ran.folder / "events.jsonl").read_text(encoding="utf-8").splitlines()]
+    finished = [event["id"] for event in events if event["event"] == "test_finished"]
+    assert [test.rpartition("::")[0] for test in sorted(finished)] == ["capability", "test_own"]
 
 
 def test_interrupted_workers_remove_what_they_created(tmp_path: Path, emulator: Target) -> None:
