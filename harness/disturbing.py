@@ -2,11 +2,12 @@
 
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
+from dataclasses import replace
 
 from xencbt.fixtures.lab import Lab
 from xencbt.harness.endpoint import Endpoint
 from xencbt.harness.errors import HarnessError
-from xencbt.harness.faults import Call, Duplicate, Plan, Planned, Receipt
+from xencbt.harness.faults import Call, Duplicate, LateDuplicate, Plan, Planned, Receipt
 from xencbt.harness.session import Session
 from xencbt.proxies.interceptor import Armed, Interceptor
 
@@ -37,7 +38,7 @@ class Faults:
         before = self._interceptor.problems
         try:
             with ExitStack() as armed:
-                if any(isinstance(each.fault, Duplicate) for each in planned):
+                if any(isinstance(each.fault, Duplicate | LateDuplicate) for each in planned):
                     armed.enter_context(self._lab.journal.repeating())
                 plan = Plan.of(*planned)
                 at_work = armed.enter_context(self._interceptor.arm(plan, session.ref, self._foreign))
@@ -48,6 +49,10 @@ class Faults:
             if self._interceptor.problems != before:
                 raise HarnessError(f"the interceptor is cut off: {self._interceptor.problems[-1]}")
         at_work.require_fired()
+
+    def note(self, what: str) -> None:
+        """Tell, in the receipt of the latest fault, what came of it that is worth knowing and breaks nothing."""
+        self._receipts[-1] = replace(self._receipts[-1], note=what)
 
     def _foreign(self, call: Call) -> str | None:
         """Return a reference in `call` to what the run did not create; the SRs on which it creates are not counted."""

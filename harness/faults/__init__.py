@@ -36,6 +36,7 @@ from xencbt.harness.faults.refusals import (
     TaskFailed,
     TaskNeverEnds,
 )
+from xencbt.harness.faults.seeing import Seen, hangs, seen, shown_code
 from xencbt.harness.faults.watch import Strike, Watch
 
 __all__ = [
@@ -69,6 +70,7 @@ __all__ = [
     "Receipt",
     "Reordered",
     "RequestDropped",
+    "Seen",
     "SessionInvalid",
     "SlowDrip",
     "Strike",
@@ -79,8 +81,11 @@ __all__ = [
     "WrongCertificate",
     "WrongLength",
     "canonical",
+    "hangs",
     "in_the_lab",
     "kind_of",
     "read_call",
     "require_fired",
+    "seen",
+    "shown_code",
 ]
