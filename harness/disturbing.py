@@ -1,13 +1,13 @@
 """Faults for a test: a session through the interceptor, plans armed on it, and their receipts kept for the finding."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 
 from xencbt.fixtures.lab import Lab
 from xencbt.harness.endpoint import Endpoint
 from xencbt.harness.errors import HarnessError
-from xencbt.harness.faults import Call, Duplicate, LateDuplicate, Plan, Planned, Receipt
+from xencbt.harness.faults import Call, Duplicate, Fault, Firing, LateDuplicate, Plan, Planned, Receipt
 from xencbt.harness.session import Session
 from xencbt.proxies.interceptor import Armed, Interceptor
 
@@ -15,10 +15,17 @@ from xencbt.proxies.interceptor import Armed, Interceptor
 class Faults:
     """What the `faults` fixture gives a test. Judging the host is the test's business, proving the fault is ours."""
 
-    def __init__(self, lab: Lab, interceptor: Interceptor, receipts: list[Receipt]) -> None:
+    def __init__(
+        self, lab: Lab, interceptor: Interceptor, receipts: list[Receipt], kinds: frozenset[str] = frozenset()
+    ) -> None:
         self._lab = lab
         self._interceptor = interceptor
         self._receipts = receipts
+        self._kinds = kinds
+
+    def among(self, *faults: Fault) -> tuple[Fault, ...]:
+        """Return those of `faults` that are of a kind which the run is restricted to; all where it is not."""
+        return tuple(fault for fault in faults if not self._kinds or fault.name in self._kinds)
 
     def session(self, *, deadline_s: float | None = None) -> Session:
         """Open a session whose calls pass the interceptor; closed at the end of the test."""
@@ -35,17 +42,19 @@ class Faults:
         target: a lost call then says nothing of the target.
         """
         at_work: Armed | None = None
+        numbers: list[tuple[int, str]] = []
         before = self._interceptor.problems
         try:
             with ExitStack() as armed:
                 if any(isinstance(each.fault, Duplicate | LateDuplicate) for each in planned):
                     armed.enter_context(self._lab.journal.repeating())
+                numbers = armed.enter_context(session.numbering())
                 plan = Plan.of(*planned)
                 at_work = armed.enter_context(self._interceptor.arm(plan, session.ref, self._foreign))
                 yield at_work
         finally:
             if at_work is not None:
-                self._receipts.extend(at_work.receipts)
+                self._receipts.extend(_joined(receipt, numbers) for receipt in at_work.receipts)
             if self._interceptor.problems != before:
                 raise HarnessError(f"the interceptor is cut off: {self._interceptor.problems[-1]}")
         at_work.require_fired()
@@ -59,3 +68,16 @@ class Faults:
         bench = self._lab.bench
         srs = {each.ref for each in bench.repositories.values()} if not call.method.startswith("SR.") else set()
         return next((ref for ref in sorted(call.references - srs) if not bench.journal.owns(ref)), None)
+
+
+def _joined(receipt: Receipt, numbers: Sequence[tuple[int, str]]) -> Receipt:
+    """Tell in a receipt which exchange of the record each firing struck; `numbers` are those since the plan was armed.
+
+    The fault counts the calls that it saw, the record those that were made: they are joined where the call is the same.
+    """
+
+    def exchange(firing: Firing) -> int | None:
+        number, method = numbers[firing.call - 1] if firing.call <= len(numbers) else (None, "")
+        return number if method == firing.method else None
+
+    return replace(receipt, firings=tuple(replace(each, exchange=exchange(each)) for each in receipt.firings))

@@ -11,6 +11,7 @@ from typing import Any, Literal
 from urllib.parse import urlsplit
 
 from xencbt.harness.asked import NamedRepository, budget_s, consents_named, names_in, repositories_named
+from xencbt.harness.asked_faults import AskedFaults, asked_faults
 from xencbt.harness.configuration import PATHS, read_configuration
 from xencbt.harness.endpoint import Endpoint
 from xencbt.harness.errors import UsageError
@@ -39,6 +40,7 @@ class Settings:
     speed: Literal["quick", "nightly"] = "quick"
     suites: tuple[str, ...] = ()
     requirements: tuple[str, ...] = ()
+    faults: tuple[str, ...] = ()
     out: Path | None = None
     journal_dir: Path | None = None
     allow: tuple[str, ...] = ()
@@ -84,6 +86,11 @@ class Settings:
         return repositories_named(self.sr_kind, self.sr)
 
     @property
+    def asked_faults(self) -> AskedFaults:
+        """The kinds of fault and the plans that were named; raises UsageError for what cannot be read or used."""
+        return asked_faults(self.faults)
+
+    @property
     def budget_s(self) -> float | None:
         """Seconds that the run was given, if any were named; raises UsageError for what is no duration."""
         return None if self.budget is None else budget_s(self.budget)
@@ -126,7 +133,7 @@ def load(given: Mapping[str, Any], *, environment: Mapping[str, str], folder: Pa
     settings = _settings(values, environment)
     if settings.keep_on_failure and settings.emulated_here:
         raise UsageError("--keep-on-failure needs --target: the emulated host of a run ends with it")
-    _ = settings.consents, settings.repositories, settings.budget_s
+    _ = settings.consents, settings.repositories, settings.budget_s, settings.asked_faults
     if not settings.emulated_here:
         _check_address(settings.target, settings.trust)
         refuse_unread_certificate(settings.target, settings.trust)

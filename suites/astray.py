@@ -6,14 +6,13 @@
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from xencbt.fixtures.disks import Disk
 from xencbt.fixtures.lab import Lab
 from xencbt.fixtures.unanswered import adopted, intended
 from xencbt.fixtures.unchanged import VDI_FIELDS, differences
 from xencbt.harness.disturbing import Faults
-from xencbt.harness.errors import HarnessError
 from xencbt.harness.expectations import Expectation
 from xencbt.harness.faults import (
     Duplicate,
@@ -25,9 +24,8 @@ from xencbt.harness.faults import (
     Seen,
     hangs,
     seen,
-    shown_code,
 )
-from xencbt.harness.model import Clone, Copy, DataDestroy, Disable, Enable, ListChanged, Resize, Snapshot
+from xencbt.harness.model import Clone, Copy, ListChanged, Resize, Snapshot
 from xencbt.harness.model.allowing import OPERATIONS
 from xencbt.harness.outcome import Failed, Indeterminate, Ok, Outcome
 from xencbt.harness.recovering import recovered
@@ -35,37 +33,24 @@ from xencbt.harness.verdicts import NotExercised, Violation
 from xencbt.proxies.interceptor import Armed
 from xencbt.suites.locked import assert_nothing_locked
 from xencbt.suites.play import Deed, Play
+from xencbt.suites.struck import (
+    HARMLESS_TWICE,
+    Call,
+    Struck,
+    answer_of_host,
+    done_by,
+    laid_here,
+    met_by,
+    method_of,
+    subject_of,
+)
 from xencbt.suites.wording import words
-
-Call = Deed | ListChanged
-"""A step that is one call of the API on one disk: any of a play's deeds but a write, and listing changes."""
-
-HARMLESS_TWICE = Enable | Disable | DataDestroy | ListChanged
-"""Calls that, made twice, must be as if they had been made once (FAULT-04)."""
 
 HANGING_S = 0.5
 """How long the client waits where a fault leaves it without an end."""
 
 LINKS = frozenset({"snapshots", "snapshot_of"})
 """Fields by which disks know each other: making or destroying one changes them in others."""
-
-
-@dataclass(frozen=True, slots=True)
-class Struck:
-    """What came of one call: the fault that met it, if any, what the client saw, and what the host answered, if it did.
-
-    `made` are the VDIs that it made, one for each time that the host carried it out.
-    """
-
-    planned: Planned | None
-    outcome: Outcome
-    answer: Outcome | None
-    made: tuple[Disk, ...] = ()
-
-    @property
-    def happened(self) -> bool:
-        """Whether the host carried it out."""
-        return isinstance(self.answer, Ok)
 
 
 class Line:
@@ -75,11 +60,12 @@ class Line:
     Violations are of the requirement that the test decides, whatever row the same would break without a fault.
     """
 
-    def __init__(self, lab: Lab, faults: Faults, *, deadline_s: float | None = None) -> None:
+    def __init__(self, lab: Lab, faults: Faults, *, hanging_s: float = HANGING_S) -> None:
         """Open the session; raises Blocked where no bystander can be made."""
         self._lab = lab
         self._faults = faults
-        self._session = faults.session(deadline_s=deadline_s)
+        self._session = faults.session()
+        self._hanging_s = hanging_s
         self._armed: Armed | None = None
         self._late: dict[int, Call] = {}
         self._notes: list[str] = []
@@ -138,11 +124,11 @@ class Line:
             lab.fenced(step.size, disk.sr)
         before, counted, receipts = disk.record(), self._executions(method), self._receipts()
         others = {name: other.record() for name, other in play.disks.items() if other is not disk}
-        deadline_s = HANGING_S if any(hangs(each.planned.fault) for each in receipts) else None
+        deadline_s = self._hanging_s if any(hangs(each.planned.fault) for each in receipts) else None
         token = intended(disk, OPERATIONS[type(step)])
         parameters = play.parameters(step)
         outcome = self._session.call(method, disk.ref, *parameters, deadline_s=deadline_s)
-        struck = self._judge_answers(step, expectation, outcome, receipts)
+        struck = self._judge_answers(play, step, expectation, outcome, receipts)
         deliveries = self._deliveries(struck.planned)
         made = self._made(disk, token, struck, twice=deliveries > 1)
         struck = replace(struck, made=made)
@@ -155,31 +141,22 @@ class Line:
         return self._armed.receipts if self._armed is not None else ()
 
     def _judge_answers(
-        self, step: Call, expectation: Expectation, outcome: Outcome, before: tuple[Receipt, ...]
+        self, play: Play, step: Call, expectation: Expectation, outcome: Outcome, before: tuple[Receipt, ...]
     ) -> Struck:
         """Find the fault that met the call, and judge what the client saw and what the host said."""
-        index, receipt = _met(before, self._receipts())
+        index, receipt = met_by(before, self._receipts())
         if receipt is None:
             self._lab.check(outcome, expectation, f"{words(step)} on a line with faults, met by none")
             return Struck(None, outcome, outcome)
         planned, fault = receipt.planned, receipt.planned.fault
         what = f"{words(step)} with {fault.name}"
-        match seen(fault):
-            case Seen.ANSWER:
-                self._lab.check(outcome, expectation, what)
-                answer: Outcome | None = outcome
-            case Seen.NOTHING:
-                if not isinstance(outcome, Indeterminate):
-                    raise HarnessError(f"{fault.name} fired, and yet {what} was answered: {outcome}")
-                answer = receipt.firings[-1].answer
-            case _:
-                if not isinstance(outcome, Failed) or outcome.code != shown_code(fault):
-                    raise HarnessError(f"{fault.name} fired, and {what} did not show it: {outcome}")
-                answer = receipt.firings[-1].answer
-        if answer is None and planned.deliveries:
-            raise NotExercised(f"nobody saw the host's answer to {what}")
+        if seen(fault) is Seen.ANSWER:
+            self._lab.check(outcome, expectation, what)
+        answer = answer_of_host(what, receipt, outcome)
         if answer is not None:
             self._lab.check(answer, expectation, f"the host's answer to {what}")
+        if isinstance(step, ListChanged) and isinstance(answer, Ok):
+            play.judge_bitmap(step, answer.value)
         if isinstance(fault, LateDuplicate):
             self._late[index] = step
         if isinstance(fault, Duplicate):
@@ -234,7 +211,7 @@ class Line:
         what = f"{words(step)} with {struck.planned.fault.name if struck.planned else 'no fault'}"
         subject = subject_of(step)
         disk = play.disks[subject]
-        done = [*_done(step, struck), *late]
+        done = [*done_by(step, struck), *late]
         if len(struck.made) > 1:
             self._notes.append(f"{words(step)}, delivered twice, made {len(struck.made)} VDIs: the client knows of one")
         if done:
@@ -340,53 +317,3 @@ class Line:
             )
         if now - before < deliveries:
             raise NotExercised(f"the host executed {now - before} of {deliveries} deliveries of {method}")
-
-
-def _met(before: tuple[Receipt, ...], after: tuple[Receipt, ...]) -> tuple[int, Receipt | None]:
-    """Return the receipt of the fault that met the call made in between, with its place in the plan."""
-    for index, (earlier, receipt) in enumerate(zip(before, after, strict=True)):
-        planned, fault = receipt.planned, receipt.planned.fault
-        if isinstance(fault, LateDuplicate):  # fires only with its second delivery
-            due = planned.nth <= receipt.matched < planned.nth + planned.times
-            if receipt.matched > earlier.matched and due and not receipt.note:
-                return index, receipt
-        elif len(receipt.firings) > len(earlier.firings):
-            return index, receipt
-    return 0, None
-
-
-def _done(step: Call, struck: Struck) -> list[tuple[Deed, Outcome]]:
-    """Return what the host did with one call, as the model has to follow it."""
-    if isinstance(step, ListChanged) or not struck.happened:
-        return []
-    if not isinstance(step, Snapshot | Clone | Copy):
-        return [(step, Ok(""))]
-    twice = struck.planned is not None and isinstance(struck.planned.fault, Duplicate)
-    if len(struck.made) > 1 + twice:
-        raise Violation(
-            f"{words(step)} made more than it was asked for",
-            expected=(f"{1 + twice} VDIs at most",),
-            actual=f"{len(struck.made)} VDIs",
-        )
-    names = [step.name, *(f"{step.name} again" for _ in struck.made[1:])]
-    return [(replace(step, name=name), Ok(made.ref)) for name, made in zip(names, struck.made, strict=True)]
-
-
-@contextmanager
-def laid_here() -> Iterator[None]:
-    """Have a violation inside break what the test decides: what is wrong after a fault is the fault's chapter."""
-    try:
-        yield
-    except Violation as violation:
-        violation.requirements = ()
-        raise
-
-
-def subject_of(step: Call) -> str:
-    """Return the name of the disk that a call is about."""
-    return step.earlier if isinstance(step, ListChanged) else step.disk
-
-
-def method_of(step: Call) -> str:
-    """Return the call of a step as plans name it."""
-    return f"VDI.{OPERATIONS[type(step)]}"

@@ -209,10 +209,12 @@ class Play:
         with _breaking(self._row_of_listing(step, succeeds=expectation.succeeds)):
             self.lab.check(outcome, expectation, words(step))
         self.model.happened(step, outcome)
-        if not isinstance(outcome, Ok):
-            return None
+        return self.judge_bitmap(step, outcome.value) if isinstance(outcome, Ok) else None
+
+    def judge_bitmap(self, step: ListChanged, answer: object) -> Bitmap:
+        """Judge the answer to a listing that rightly succeeded, by whatever way it came."""
         try:
-            bitmap = Bitmap.from_base64(outcome.value)
+            bitmap = Bitmap.from_base64(answer)
         except BadBitmap as error:
             raise Violation(
                 f"{words(step)} gave no bitmap",
@@ -221,7 +223,7 @@ class Play:
                 requirements=("LIST-01",),
             ) from error
         self._judge(bitmap, step)
-        self._past.right(earlier, later)
+        self._past.right(step.earlier, step.later)
         return bitmap
 
     def listings(self) -> dict[tuple[str, str], Bitmap]:

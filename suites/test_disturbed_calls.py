@@ -30,10 +30,11 @@ from xencbt.harness.model import (
     Write,
 )
 from xencbt.harness.needs import needs
-from xencbt.suites.astray import Call, Line, laid_here, subject_of
-from xencbt.suites.disturbances import EXAMPLES, Disturbance, disturbances
+from xencbt.suites.astray import Line
+from xencbt.suites.disturbances import EXAMPLES, disturbances
 from xencbt.suites.histories import WRITING, History, histories, perform
 from xencbt.suites.play import Play
+from xencbt.suites.struck import Call, laid_here, subject_of
 
 pytestmark = needs("faults", "raw-import", optional=["call-counts"])
 
@@ -133,6 +134,7 @@ def test_repeating_data_destroy_after_a_lost_answer_converges(lab: Lab, line: Li
 
 
 @decides("FAULT-04")
+@pytest.mark.striking(Duplicate.name)
 @HARMLESS
 def test_the_same_request_twice_is_harmless(lab: Lab, line: Line, call: str) -> None:
     """A client that sends again by itself, as the stock binding does: the second delivery changes nothing more."""
@@ -142,6 +144,7 @@ def test_the_same_request_twice_is_harmless(lab: Lab, line: Line, call: str) -> 
 
 
 @decides("FAULT-04")
+@pytest.mark.striking(LateDuplicate.name)
 @HARMLESS
 def test_a_late_duplicate_ends_as_some_order_of_all_deliveries_does(lab: Lab, line: Line, call: str) -> None:
     """The second delivery comes after a call that undoes the first, or that follows upon it."""
@@ -158,6 +161,7 @@ def test_a_late_duplicate_ends_as_some_order_of_all_deliveries_does(lab: Lab, li
 
 
 @decides("FAULT-04")
+@pytest.mark.striking(LateDuplicate.name)
 def test_a_late_duplicate_of_data_destroy_finds_nothing_where_the_snapshot_is_gone(lab: Lab, line: Line) -> None:
     """The snapshot is destroyed before the second delivery arrives; that changes nothing."""
     play = prepared(lab, "data_destroy")
@@ -168,6 +172,7 @@ def test_a_late_duplicate_of_data_destroy_finds_nothing_where_the_snapshot_is_go
 
 
 @decides("FAULT-01")
+@pytest.mark.striking(Duplicate.name)
 @pytest.mark.parametrize("call", ["snapshot", "clone", "copy", "resize", "destroy"])
 def test_the_same_request_twice_where_nothing_is_promised_of_it(lab: Lab, line: Line, call: str) -> None:
     """Two snapshots may come of it (told, not failed); whatever was made is whole, and no recorded change is lost."""
@@ -180,16 +185,15 @@ def test_the_same_request_twice_where_nothing_is_promised_of_it(lab: Lab, line: 
 
 
 @decides("FAULT-01", "FAULT-03", "FAULT-05")
+@pytest.mark.striking(*(fault.name for fault in EXAMPLES), Duplicate.name)
 @given(
-    enabled=st.booleans(),
-    history=histories(WRITING, longest=4),
-    call=st.sampled_from(sorted(CALLS)),
-    met=st.lists(disturbances(), min_size=1, max_size=2),
+    enabled=st.booleans(), history=histories(WRITING, longest=4), call=st.sampled_from(sorted(CALLS)), data=st.data()
 )
 def test_any_call_on_any_history_survives_any_fault(
-    lab: Lab, line: Line, *, enabled: bool, history: History, call: str, met: list[Disturbance]
+    lab: Lab, faults: Faults, line: Line, *, enabled: bool, history: History, call: str, data: st.DataObject
 ) -> None:
     """Any kind, parameters and phase, on a disk with any past, tracked or not; the call is made once for each fault."""
+    met = data.draw(st.lists(disturbances(*faults.among(*EXAMPLES, Duplicate())), min_size=1, max_size=2))
     with lab.example():
         play = Play(lab)
         with lab.precondition("a disk with a past"):

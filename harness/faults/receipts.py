@@ -17,6 +17,7 @@ class Firing:
     `call` is the number of the call among all calls of the scope since the plan was armed (from 1), `method` its name
     as the client spelled it. `answer` is what only the fault saw: the answer that was lost, or the answer to the
     second delivery; None where there was none to see. `byte` is where in the answer's body it struck, in bytes.
+    `exchange` is the number of the call in the test's record (`Exchange.number`), where that is known.
     """
 
     time: datetime
@@ -24,6 +25,7 @@ class Firing:
     method: str
     answer: Outcome | None = None
     byte: int | None = None
+    exchange: int | None = None
 
     def as_json(self) -> dict[str, Any]:
         """Return plain JSON data; of an answer only its class or code, since values and parameters may be secret."""
@@ -33,6 +35,7 @@ class Firing:
             "method": self.method,
             "answer": None if self.answer is None else _word(self.answer),
             "byte": self.byte,
+            "exchange": self.exchange,
         }
 
 
