@@ -59,9 +59,10 @@ class Faults:
                 raise HarnessError(f"the interceptor is cut off: {self._interceptor.problems[-1]}")
         at_work.require_fired()
 
-    def note(self, what: str) -> None:
-        """Tell, in the receipt of the latest fault, what came of it that is worth knowing and breaks nothing."""
-        self._receipts[-1] = replace(self._receipts[-1], note=what)
+    def note(self, fault: Fault, what: str) -> None:
+        """Tell, in the latest receipt of `fault`, what came of it that is worth knowing and breaks nothing."""
+        latest = max(at for at, receipt in enumerate(self._receipts) if receipt.planned.fault == fault)
+        self._receipts[latest] = replace(self._receipts[latest], note=what)
 
     def _foreign(self, call: Call) -> str | None:
         """Return a reference in `call` to what the run did not create; the SRs on which it creates are not counted."""

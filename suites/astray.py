@@ -68,7 +68,7 @@ class Line:
         self._hanging_s = hanging_s
         self._armed: Armed | None = None
         self._late: dict[int, Call] = {}
-        self._notes: list[str] = []
+        self._notes: list[tuple[Fault, str]] = []
         with lab.precondition("a tracked disk beside the one that is disturbed"):
             self._bystander = lab.create_disk().enable_cbt()
             self._baseline = self._bystander.snapshot()
@@ -94,7 +94,7 @@ class Line:
                 finally:
                     self._armed = None
             while self._notes:
-                self._faults.note(self._notes.pop(0))
+                self._faults.note(*self._notes.pop(0))
             self._answers_again(what)
             assert_nothing_locked(self._lab, play.disks.values(), f"after {what}")
 
@@ -212,8 +212,9 @@ class Line:
         subject = subject_of(step)
         disk = play.disks[subject]
         done = [*done_by(step, struck), *late]
-        if len(struck.made) > 1:
-            self._notes.append(f"{words(step)}, delivered twice, made {len(struck.made)} VDIs: the client knows of one")
+        if struck.planned is not None and len(struck.made) > 1:
+            told = f"{words(step)}, delivered twice, made {len(struck.made)} VDIs: the client knows of one"
+            self._notes.append((struck.planned.fault, told))
         if done:
             play.follow(*done)
         else:
@@ -255,7 +256,8 @@ class Line:
             elif isinstance(late, Snapshot | Clone | Copy):
                 for made in adopted(self._lab, subject.uuid, subject.sr_kind):
                     came.append((replace(late, name=f"{late.name} again"), Ok(made.ref)))
-                    self._notes.append(f"{words(late)}, delivered again later, made a second VDI")
+                    told = f"{words(late)}, delivered again later, made a second VDI"
+                    self._notes.append((receipt.planned.fault, told))
             else:
                 came.append((late, second))
         return came
