@@ -58,9 +58,8 @@ def test_a_plan_that_does_not_fire_decides_nothing(tmp_path: Path) -> None:
 
 
 def test_a_plan_that_means_nothing_is_refused_before_anything_is_touched(tmp_path: Path) -> None:
-    ran = xencbt(
-        tmp_path, *planned(tmp_path, '[[faults]]\nfault = "answer-lost"\nmethod = "VDI.x"\nphase = "before"\n')
-    )
+    wrong = '[[faults]]\nfault = "answer-lost"\nmethod = "VDI.x"\nphase = "before"\n'
+    ran = xencbt(tmp_path, *planned(tmp_path, wrong))
     assert ran.exit == 3
     assert "plan.toml: faults[0].phase: answer-lost strikes after, not before" in ran.stderr
 

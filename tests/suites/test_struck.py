@@ -2,12 +2,11 @@
 
 from dataclasses import replace
 from datetime import UTC, datetime
-from typing import cast
+from typing import TYPE_CHECKING, cast
 
 import pytest
 
 from xencbt.fixtures.disks import Disk
-from xencbt.fixtures.lab import Lab
 from xencbt.harness.errors import HarnessError
 from xencbt.harness.faults import (
     AnswerLost,
@@ -24,6 +23,9 @@ from xencbt.harness.model import Enable, ListChanged, Snapshot
 from xencbt.harness.outcome import Failed, Indeterminate, Ok, Outcome
 from xencbt.harness.verdicts import NotExercised, Violation
 from xencbt.suites.struck import Struck, answer_of_host, done_by, laid_here, met_by, method_of, subject_of
+
+if TYPE_CHECKING:
+    from xencbt.fixtures.lab import Lab
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 LOST = Indeterminate("the connection was closed")
