@@ -54,6 +54,14 @@ CALLS: dict[str, Call] = {
 }
 """The struck call, by its name."""
 
+FOLLOWING: dict[str, tuple[str, Call]] = {
+    "enabling, then disabling": ("enable_cbt", Disable(DISK)),
+    "enabling, then a snapshot": ("enable_cbt", Snapshot(DISK, "in between")),
+    "disabling, then enabling": ("disable_cbt", Enable(DISK)),
+    "destroying data, then a snapshot": ("data_destroy", Snapshot(DISK, "in between")),
+}
+"""A call that is delivered again late, and what is done before."""
+
 EVERY_CALL = pytest.mark.parametrize("call", CALLS)
 HARMLESS = pytest.mark.parametrize("call", ["enable_cbt", "disable_cbt", "data_destroy"])
 UNANSWERED = pytest.mark.parametrize("fault", [AnswerLost(), RequestDropped()], ids=lambda fault: fault.name)
@@ -145,18 +153,14 @@ def test_the_same_request_twice_is_harmless(lab: Lab, line: Line, call: str) -> 
 
 @decides("FAULT-04")
 @pytest.mark.striking(LateDuplicate.name)
-@HARMLESS
-def test_a_late_duplicate_ends_as_some_order_of_all_deliveries_does(lab: Lab, line: Line, call: str) -> None:
-    """The second delivery comes after a call that undoes the first, or that follows upon it."""
+@pytest.mark.parametrize("following", FOLLOWING)
+def test_a_late_duplicate_ends_as_some_order_of_all_deliveries_does(lab: Lab, line: Line, following: str) -> None:
+    """The second delivery comes after a call that undoes the first, or that builds upon it."""
+    call, then = FOLLOWING[following]
     play = prepared(lab, call)
-    following: dict[str, Call] = {
-        "enable_cbt": Disable(DISK),
-        "disable_cbt": Enable(DISK),
-        "data_destroy": Snapshot(DISK, "in between"),
-    }
     with line.armed(play, Planned(LateDuplicate(), f"VDI.{call}")):
         line.call(play, CALLS[call])
-        line.call(play, following[call])
+        line.call(play, then)
     goes_on(play)
 
 
