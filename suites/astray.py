@@ -10,7 +10,7 @@ from dataclasses import replace
 
 from xencbt.fixtures.disks import Disk
 from xencbt.fixtures.lab import Lab
-from xencbt.fixtures.unanswered import adopted, intended
+from xencbt.fixtures.unanswered import adopted, intended, taken
 from xencbt.fixtures.unchanged import VDI_FIELDS, differences
 from xencbt.harness.disturbing import Faults
 from xencbt.harness.expectations import Expectation
@@ -130,8 +130,7 @@ class Line:
         outcome = self._session.call(method, disk.ref, *parameters, deadline_s=deadline_s)
         struck = self._judge_answers(play, step, expectation, outcome, receipts)
         deliveries = self._deliveries(struck.planned)
-        made = self._made(disk, token, struck, twice=deliveries > 1)
-        struck = replace(struck, made=made)
+        struck = replace(struck, made=self._made(disk, step, token, struck))
         self._judge_executions(method, counted, deliveries)
         self._follow(play, step, struck, before, self._came_late(play, receipts))
         self._assert_others_stay(play, step, struck, others)
@@ -159,9 +158,10 @@ class Line:
             play.judge_bitmap(step, answer.value)
         if isinstance(fault, LateDuplicate):
             self._late[index] = step
+        second = receipt.firings[-1].answer if isinstance(fault, Duplicate) else None
         if isinstance(fault, Duplicate):
-            self._judge_second(step, expectation, receipt.firings[-1].answer)
-        return Struck(planned, outcome, answer)
+            self._judge_second(step, expectation, second)
+        return Struck(planned, outcome, answer, second)
 
     def _judge_second(self, step: Call, expectation: Expectation, second: Outcome | None) -> None:
         """Judge the answer to the second delivery, where making the call twice must be harmless (FAULT-04)."""
@@ -178,30 +178,23 @@ class Line:
             return 1
         return planned.deliveries
 
-    def _made(self, disk: Disk, token: str | None, struck: Struck, *, twice: bool) -> tuple[Disk, ...]:
-        """Return what the call made, the answered one first; where the client cannot know, the journal finds it."""
+    def _made(self, disk: Disk, step: Call, token: str | None, struck: Struck) -> tuple[Disk, ...]:
+        """Return what the call made, once for each time that the host carried it out.
+
+        The host's answers say what, also those that only the fault saw; what they do not say, the journal finds.
+        """
         if token is None:
             return ()
-        lab, journal = self._lab, self._lab.journal
+        operation, journal = OPERATIONS[type(step)], self._lab.journal
+        answers = [each for each in (struck.answer, struck.second) if isinstance(each, Ok)]
+        tokens = [token, *(None for _ in answers[1:])]
+        made = tuple(
+            taken(disk, operation, str(answer.value), known) for answer, known in zip(answers, tokens, strict=False)
+        )
         told = struck.planned is None or seen(struck.planned.fault) is Seen.ANSWER
-        if told and isinstance(struck.outcome, Failed) and not twice:
+        if told and not made:
             journal.refused(token)
-            return ()
-        first: tuple[Disk, ...] = ()
-        if told and isinstance(struck.outcome, Ok):
-            made = lab.disk_at(str(struck.outcome.value), disk.sr_kind)
-            journal.created(token, ref=made.ref, uuid=made.uuid)
-            if not twice:
-                return (made,)
-            first = (made,)
-        found = (*first, *adopted(lab, disk.uuid, disk.sr_kind))
-        if struck.happened is not bool(found):
-            raise Violation(
-                "a call happens completely or not at all",
-                expected=("one VDI was made",) if struck.happened else ("none was made",),
-                actual=f"{len(found)} were made, and the host answered {struck.answer}",
-            )
-        return found
+        return made if told and struck.second is None else (*made, *adopted(self._lab, disk.uuid, disk.sr_kind))
 
     # --- what became of it --------------------------------------------------------------------------------------------
 
@@ -254,10 +247,10 @@ class Line:
             if isinstance(late, HARMLESS_TWICE):
                 came.append((late, Indeterminate("delivered once more")))
             elif isinstance(late, Snapshot | Clone | Copy):
-                for made in adopted(self._lab, subject.uuid, subject.sr_kind):
-                    came.append((replace(late, name=f"{late.name} again"), Ok(made.ref)))
-                    told = f"{words(late)}, delivered again later, made a second VDI"
-                    self._notes.append((receipt.planned.fault, told))
+                made = taken(subject, OPERATIONS[type(late)], str(second.value))
+                came.append((replace(late, name=f"{late.name} again"), Ok(made.ref)))
+                told = f"{words(late)}, delivered again later, made a second VDI"
+                self._notes.append((receipt.planned.fault, told))
             else:
                 came.append((late, second))
         return came
@@ -287,7 +280,7 @@ class Line:
 
     def _assert_gone(self, disk: Disk, what: str) -> None:
         outcome = self._lab.session.call("VDI.get_record", disk.ref)
-        if not isinstance(outcome, Failed) or outcome.code != "HANDLE_INVALID":
+        if not isinstance(outcome, Failed) or outcome.code not in {"HANDLE_INVALID", "VDI_MISSING"}:
             raise Violation(f"half done: {what}", expected=("its record is gone",), actual=str(outcome))
         self._lab.journal.removed_ref(disk.ref)
 

@@ -25,12 +25,14 @@ HARMLESS_TWICE = Enable | Disable | DataDestroy | ListChanged
 class Struck:
     """What came of one call: the fault that met it, if any, what the client saw, and what the host answered, if it did.
 
-    `made` are the VDIs that it made, one for each time that the host carried it out.
+    `second` is its answer to a second delivery that followed at once. `made` are the VDIs that it made, one for each time
+    that the host carried it out.
     """
 
     planned: Planned | None
     outcome: Outcome
     answer: Outcome | None
+    second: Outcome | None = None
     made: tuple[Disk, ...] = ()
 
     @property
@@ -74,17 +76,20 @@ def met_by(before: tuple[Receipt, ...], after: tuple[Receipt, ...]) -> tuple[int
 
 def done_by(step: Call, struck: Struck) -> list[tuple[Deed, Outcome]]:
     """Return what the host did with one call, as the model has to follow it."""
-    if isinstance(step, ListChanged) or not struck.happened:
+    if isinstance(step, ListChanged):
+        return []
+    twice = struck.planned is not None and isinstance(struck.planned.fault, Duplicate)
+    most = 1 + twice if struck.happened else 0
+    if len(struck.made) > most:
+        raise Violation(
+            f"{words(step)} made more than it was asked for",
+            expected=(f"{most} VDIs at most",),
+            actual=f"{len(struck.made)} VDIs",
+        )
+    if not struck.happened:
         return []
     if not isinstance(step, Snapshot | Clone | Copy):
         return [(step, Ok(""))]
-    twice = struck.planned is not None and isinstance(struck.planned.fault, Duplicate)
-    if len(struck.made) > 1 + twice:
-        raise Violation(
-            f"{words(step)} made more than it was asked for",
-            expected=(f"{1 + twice} VDIs at most",),
-            actual=f"{len(struck.made)} VDIs",
-        )
     names = [step.name, *(f"{step.name} again" for _ in struck.made[1:])]
     return [(replace(step, name=name), Ok(made.ref)) for name, made in zip(names, struck.made, strict=True)]
 

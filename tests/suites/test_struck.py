@@ -75,7 +75,7 @@ def test_a_delivered_call_whose_answer_nobody_saw_shows_nothing() -> None:
 
 
 def test_what_was_made_twice_is_followed_twice() -> None:
-    struck = Struck(Planned(Duplicate(), "VDI.snapshot"), Ok("a"), Ok("a"), made("a", "b"))
+    struck = Struck(Planned(Duplicate(), "VDI.snapshot"), Ok("a"), Ok("a"), Ok("b"), made("a", "b"))
     assert done_by(Snapshot("disk", "new"), struck) == [
         (Snapshot("disk", "new"), Ok("a")),
         (Snapshot("disk", "new again"), Ok("b")),
@@ -83,9 +83,12 @@ def test_what_was_made_twice_is_followed_twice() -> None:
 
 
 def test_what_was_made_more_often_than_delivered_is_a_violation() -> None:
-    struck = Struck(Planned(AnswerLost(), "VDI.snapshot"), LOST, Ok("a"), made("a", "b"))
+    struck = Struck(Planned(AnswerLost(), "VDI.snapshot"), LOST, Ok("a"), made=made("a", "b"))
     with pytest.raises(Violation, match="made more than it was asked for"):
         done_by(Snapshot("disk", "new"), struck)
+    dropped = Struck(Planned(RequestDropped(), "VDI.snapshot"), LOST, None, made=made("a"))
+    with pytest.raises(Violation, match="made more than it was asked for"):
+        done_by(Snapshot("disk", "new"), dropped)
 
 
 def test_what_did_not_happen_and_what_only_reads_is_not_followed() -> None:
