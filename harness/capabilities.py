@@ -173,20 +173,21 @@ def probe(
 
 
 def _role(session: Session) -> Capability:
-    lacks = lacking(session.value("session.get_record", session.ref), _methods(session))
+    lacks = lacking(session.value("session.get_record", session.ref), listed_methods(session))
     if not lacks:
         return Capability("role", present=True, detail=f"{session.user} may make the calls that judging takes")
     detail = f"the role of {session.user} does not allow {', '.join(lacks)}: it takes {least_role(lacks)} or higher"
     return Capability("role", present=False, detail=detail)
 
 
-def _methods(session: Session) -> list[str] | None:
+def listed_methods(session: Session) -> list[str] | None:
+    """Return the calls that the target says it has; None where it does not say."""
     listed = session.call("system.listMethods")
     return listed.value if isinstance(listed, Ok) and isinstance(listed.value, list) else None
 
 
 def _cbt_calls(session: Session, product: Product) -> Capability:
-    listed = _methods(session)
+    listed = listed_methods(session)
     if listed is not None:
         unlisted = [call for call in CBT_CALLS if call not in listed]
         detail = f"the host does not list {', '.join(unlisted)}" if unlisted else "the host lists the calls"
@@ -278,7 +279,7 @@ def _vm_power(session: Session, hosts: Sequence[PoolHost]) -> Capability:
 def _may(session: Session, consent: str) -> Capability:
     """Whether the host has the calls that a consent lets a run make, and the session's role allows them."""
     calls = CALLS_OF_A_CONSENT[consent]
-    listed = _methods(session) if consent in YOUNGER else None
+    listed = listed_methods(session) if consent in YOUNGER else None
     unknown = [call for call in calls if listed is not None and call not in listed]
     refused = denied(session.value("session.get_record", session.ref), calls)
     if unknown:
@@ -303,7 +304,7 @@ def _storage(main: Repository) -> tuple[Capability, ...]:
 
 def _nbd(session: Session, product: Product) -> Capability:
     """Whether the target serves disks over NBD, or could if its networks were given a purpose for it."""
-    listed = _methods(session)
+    listed = listed_methods(session)
     knows = _is_recent(product) if listed is None else all(call in listed for call in NBD_CALLS)
     if not knows:
         return Capability("nbd", present=False, detail=f"the host lacks {' or '.join(NBD_CALLS)}")

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager
+from dataclasses import replace
 from typing import Protocol
 
 from xencbt.fixtures.disasters import in_storage
@@ -12,8 +13,10 @@ from xencbt.harness.errors import HarnessError
 from xencbt.harness.faults import (
     Call,
     Duplicate,
+    Fault,
     Firing,
     LabCommand,
+    LateDuplicate,
     Layer,
     Plan,
     Planned,
@@ -66,13 +69,25 @@ def party_of(planned: Planned) -> Layer:
 class Faults:
     """What the `faults` fixture gives a test. Judging the host is the test's business, proving the fault is ours.
 
-    `interceptor` gives the one in front of the target, when first asked for: not every fault needs it.
+    `interceptor` gives the one in front of the target, when first asked for: not every fault needs it. `kinds` are
+    those that were asked for (`--faults`); none means all.
     """
 
-    def __init__(self, lab: Lab, interceptor: Callable[[], Interceptor], receipts: list[Receipt]) -> None:
+    def __init__(
+        self,
+        lab: Lab,
+        interceptor: Callable[[], Interceptor],
+        receipts: list[Receipt],
+        kinds: frozenset[str] = frozenset(),
+    ) -> None:
         self._lab = lab
         self._interceptor = interceptor
         self._receipts = receipts
+        self._kinds = kinds
+
+    def among(self, *faults: Fault) -> tuple[Fault, ...]:
+        """Return those of `faults` that are of a kind which the run is restricted to; all where it is not."""
+        return tuple(fault for fault in faults if not self._kinds or fault.name in self._kinds)
 
     def session(self, *, deadline_s: float | None = None) -> Session:
         """Open a session whose calls pass the interceptor; closed at the end of the test."""
@@ -127,9 +142,12 @@ class Faults:
         before = interceptor.problems
         try:
             with ExitStack() as armed:
-                if any(isinstance(each.fault, Duplicate) for each in planned):
+                if any(isinstance(each.fault, Duplicate | LateDuplicate) for each in planned):
                     armed.enter_context(self._lab.journal.repeating())
-                yield armed.enter_context(interceptor.arm(Plan.of(*planned), session.ref, self._foreign))
+                numbers = armed.enter_context(session.numbering())
+                yield _Joined(
+                    armed.enter_context(interceptor.arm(Plan.of(*planned), session.ref, self._foreign)), numbers
+                )
         finally:
             if interceptor.problems != before:
                 raise HarnessError(f"the interceptor is cut off: {interceptor.problems[-1]}")
@@ -154,6 +172,11 @@ class Faults:
         recovered(ask, " and ".join(dict.fromkeys(each.fault.name for each in planned)), quiet_s=quiet_s)
         if not isinstance(answers[-1], Ok):
             self._lab.bench.recover()
+
+    def note(self, fault: Fault, what: str) -> None:
+        """Tell, in the latest receipt of `fault`, what came of it that is worth knowing and breaks nothing."""
+        latest = max(at for at, receipt in enumerate(self._receipts) if receipt.planned.fault == fault)
+        self._receipts[latest] = replace(self._receipts[latest], note=what)
 
     def _foreign(self, call: Call) -> str | None:
         """Return a reference in `call` to what the run did not create; the SRs on which it creates are not counted."""
@@ -182,3 +205,29 @@ def _in_the_lab(planned: Sequence[Planned]) -> Iterator[AtWork]:
     switched.receipts = tuple(
         Receipt(each.planned, each.armed, each.firings, each.matched, now()) for each in switched.receipts
     )
+
+
+class _Joined:
+    """Faults on the wire, whose receipts tell which exchange of the record each firing struck."""
+
+    def __init__(self, part: AtWork, numbers: Sequence[tuple[int, str]]) -> None:
+        self._part = part
+        self._numbers = numbers
+
+    @property
+    def receipts(self) -> tuple[Receipt, ...]:
+        """One receipt per planned fault, in order, as things stand now."""
+        return tuple(_joined(receipt, self._numbers) for receipt in self._part.receipts)
+
+
+def _joined(receipt: Receipt, numbers: Sequence[tuple[int, str]]) -> Receipt:
+    """Tell in a receipt which exchange of the record each firing struck; `numbers` are those since the plan was armed.
+
+    The fault counts the calls that it saw, the record those that were made: they are joined where the call is the same.
+    """
+
+    def exchange(firing: Firing) -> int | None:
+        number, method = numbers[firing.call - 1] if firing.call <= len(numbers) else (None, "")
+        return number if method == firing.method else None
+
+    return replace(receipt, firings=tuple(replace(each, exchange=exchange(each)) for each in receipt.firings))

@@ -110,13 +110,14 @@ class Recorder:
 
     def record(
         self, *, method: str, step: Text, outcome: Text, started: float, duration_s: float, request: str, response: str
-    ) -> None:
-        """Count and keep one exchange."""
+    ) -> int:
+        """Count and keep one exchange; returns its number."""
         self.calls += 1
         if self._aside:
-            return
+            return self.calls
         sent, received = _Body.of(request, self.secrets), _Body.of(response, self.secrets)
         self._kept.append(_Unread(self.calls, method, step, outcome, started, duration_s, sent, received))
+        return self.calls
 
     @contextmanager
     def aside(self) -> Iterator[None]:

@@ -20,11 +20,12 @@ from xencbt.fixtures.lab import Lab
 from xencbt.fixtures.latency import measured_latency
 from xencbt.fixtures.targets import Target, dial, start_emulator
 from xencbt.harness import searching
-from xencbt.harness.capabilities import Capability
+from xencbt.harness.capabilities import Capability, listed_methods
 from xencbt.harness.catalogue import catalogue_hash
 from xencbt.harness.claim import Taken, claims_folder
 from xencbt.harness.errors import HarnessError, UsageError
 from xencbt.harness.exchange import Recorder
+from xencbt.harness.faults import canonical
 from xencbt.harness.masking import Secrets
 from xencbt.harness.planning import Plan, PlannedTest, make_plan
 from xencbt.harness.selection import check_names
@@ -242,6 +243,7 @@ class Judge:
             words += ["--xe", shlex.join(settings.xe)]
         if settings.emulator_hosts != 1:
             words += ["--emulator-hosts", str(settings.emulator_hosts)]
+        words += [f"--faults={each}" for each in settings.faults]
         if settings.speed != "quick":
             words += ["--speed", settings.speed]
         if not settings.emulated_here:
@@ -251,6 +253,10 @@ class Judge:
             words += ["--vm", settings.vm] if settings.vm else []
         words += ["--", "-k", test_id.partition("[")[0].rpartition("::")[2]]
         return shlex.join(words)
+
+    def methods(self) -> frozenset[str]:
+        """Return the plain names of the calls that the target says it has; empty where it does not say."""
+        return frozenset(canonical(each) for each in listed_methods(self.bench.session) or ())
 
     def close(self) -> dict[str, Any]:
         """Remove what was created and is left, end everything that was started; returns the `journal` event's fields.

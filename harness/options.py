@@ -68,6 +68,7 @@ OPTIONS: tuple[Option, ...] = (
     Option("seed", "number", "the seed every random choice derives from; default: a fresh one, printed", "N"),
     Option("suite", "list", "only this suite, for example 'enable' (may be repeated)", "NAME"),
     Option("requirement", "list", "only the tests that decide this requirement (may be repeated)", "ID"),
+    Option("faults", "list", "only fault tests: of this kind, or the plan in this file (may be repeated)", "NAME|FILE"),
     Option("out", "text", "output folder; default: xencbt-out, numbered if it exists", "DIR"),
     Option(
         "journal-dir", "text", "where the journal of created objects is kept; default: the user's state folder", "D"

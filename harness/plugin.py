@@ -33,6 +33,7 @@ from xencbt.harness.searching import Search
 from xencbt.harness.selection import Candidate, Selection, check_names, id_of, suite_of
 from xencbt.harness.settings import Settings, load
 from xencbt.harness.sinks import EVENTS_FILE, Shipped, Written
+from xencbt.harness.striking import PLAN_FIXTURE, is_wanted
 from xencbt.harness.trial import Trial
 from xencbt.harness.verdicts import Exit, NotRun, Violation
 from xencbt.harness.workers import Workers, worker_begins
@@ -71,6 +72,8 @@ def pytest_configure(config: pytest.Config) -> None:
     """Read and check what was asked for, before anything is collected."""
     config.addinivalue_line("markers", "decides(*ids): the requirements of the catalogue that the test decides")
     config.addinivalue_line("markers", "needs(*names, optional=()): the capabilities and consents that the test needs")
+    config.addinivalue_line("markers", "striking(*kinds): the kinds of fault that the test makes")
+    config.addinivalue_line("markers", "planned_faults: the test carries out a plan of the user's, and needs one")
     config.addinivalue_line("markers", "any_target: the test has something to judge on a target without CBT as well")
     try:
         settings = _settings(config)
@@ -85,6 +88,13 @@ def pytest_configure(config: pytest.Config) -> None:
         config.pluginmanager.register(Silence(), "xencbt-silence")
     config.stash[RUN] = run = Run(settings, sink, watch)
     config.pluginmanager.register(Receiver(run, config), "xencbt-receiver")
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """Make a test of each plan that the user named."""
+    if PLAN_FIXTURE in metafunc.fixturenames:
+        plans = metafunc.config.stash[RUN].settings.asked_faults.plans
+        metafunc.parametrize(PLAN_FIXTURE, plans, ids=[each.path.name for each in plans])
 
 
 @pytest.hookimpl(trylast=True)
@@ -104,7 +114,8 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
             raise _refused(config, UsageError(f"{item.nodeid}: {error}")) from error
         if requirements:
             item.add_marker(pytest.mark.filterwarnings(THREADS))
-        (kept if not requirements or selection.selects(candidate) else left).append(item)
+        wanted = selection.selects(candidate) and is_wanted(item, settings.asked_faults)
+        (kept if not requirements or wanted else left).append(item)
     config.stash[UNSELECTED] = bool(left) and len(left) == sum(bool(_decided_by(item)) for item in items)
     if left:
         config.hook.pytest_deselected(items=left)
@@ -295,7 +306,8 @@ def faults(request: pytest.FixtureRequest, lab: Lab) -> Faults:
     """Give the test sessions that pass the interceptor, and faults to arm on them."""
     lab.consent("faults")
     judge = request.config.stash[JUDGE]
-    return Faults(lab, lambda: judge.interceptor, request.node.stash[TRIAL].receipts)
+    kinds = judge.settings.asked_faults.kinds
+    return Faults(lab, lambda: judge.interceptor, request.node.stash[TRIAL].receipts, kinds)
 
 
 class Receiver:
@@ -370,6 +382,8 @@ def _planned(judge: Judge, items: list[pytest.Item], planning: Front | None) -> 
     with TemporaryDirectory() if planning is not None else nullcontext() as folder:
         judge.open(planning=Path(folder) if folder else None)
         absent = judge.require(judge.settings.required)
+        for plan in judge.settings.asked_faults.plans:
+            plan.require_methods(judge.methods())
         tests = [_to_plan(item) for item in items]
         return judge.make_plan(tests), absent
 

@@ -4,7 +4,8 @@ import json
 import re
 import time
 import xmlrpc.client
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 from xml.sax.saxutils import escape
@@ -106,6 +107,7 @@ class Session:
         self.ref = ""
         self.uuid = ""
         self._binding = Binding(endpoint, deadline_s)
+        self._numbering: list[list[tuple[int, str]]] = []
 
     @classmethod
     def login(
@@ -173,6 +175,16 @@ class Session:
         if not self.disturbed:
             self._tell_breaker(method, outcome)
         return outcome
+
+    @contextmanager
+    def numbering(self) -> Iterator[list[tuple[int, str]]]:
+        """Yield a list that grows, inside, by number in the record and method of each call of this session."""
+        numbers: list[tuple[int, str]] = []
+        self._numbering.append(numbers)
+        try:
+            yield numbers
+        finally:
+            self._numbering = [each for each in self._numbering if each is not numbers]
 
     def fence(self, method: str, *params: object) -> None:
         """Ask the guard, if there is one, whether a call may be made; raises NotRun or HarnessError where not."""
@@ -266,7 +278,7 @@ class Session:
 
     def _record(self, method: str, params: tuple[object, ...], outcome: Outcome, started: float, response: str) -> None:
         came = _came(outcome)
-        self.recorder.record(
+        number = self.recorder.record(
             method=method,
             step=lambda: self.step(method, params),
             outcome=lambda: self._told(came),
@@ -275,6 +287,8 @@ class Session:
             request=self._binding.once.sent,
             response=response,
         )
+        for numbers in self._numbering:
+            numbers.append((number, method))
 
 
 def keep_secret(secrets: Secrets, value: str) -> None:

@@ -11,6 +11,7 @@ from typing import Any, Literal
 from urllib.parse import urlsplit
 
 from xencbt.harness.asked import NamedRepository, budget_s, consents_named, names_in, repositories_named
+from xencbt.harness.asked_faults import AskedFaults, asked_faults
 from xencbt.harness.configuration import PATHS, read_configuration
 from xencbt.harness.endpoint import Endpoint
 from xencbt.harness.errors import UsageError
@@ -41,6 +42,7 @@ class Settings:
     speed: Literal["quick", "nightly"] = "quick"
     suites: tuple[str, ...] = ()
     requirements: tuple[str, ...] = ()
+    faults: tuple[str, ...] = ()
     out: Path | None = None
     journal_dir: Path | None = None
     allow: tuple[str, ...] = ()
@@ -84,6 +86,11 @@ class Settings:
     def repositories(self) -> tuple[NamedRepository, ...]:
         """The special SRs that were named; raises UsageError for what does not fit."""
         return repositories_named(self.sr_kind, self.sr)
+
+    @property
+    def asked_faults(self) -> AskedFaults:
+        """The kinds of fault and the plans that were named; raises UsageError for what cannot be read or used."""
+        return asked_faults(self.faults)
 
     @property
     def budget_s(self) -> float | None:
@@ -130,7 +137,7 @@ def load(given: Mapping[str, Any], *, environment: Mapping[str, str], folder: Pa
         raise UsageError("--keep-on-failure needs --target: the emulated host of a run ends with it")
     if not 1 <= settings.emulator_hosts <= MOST_EMULATED_HOSTS:
         raise UsageError(f"--emulator-hosts {settings.emulator_hosts}: 1 to {MOST_EMULATED_HOSTS}")
-    _ = settings.consents, settings.repositories, settings.budget_s
+    _ = settings.consents, settings.repositories, settings.budget_s, settings.asked_faults
     if not settings.emulated_here:
         if settings.emulator_hosts != 1:
             raise UsageError("--emulator-hosts is about the emulated host of a run, and --target names another one")

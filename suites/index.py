@@ -43,5 +43,7 @@ def _marked(module: ModuleType) -> Iterator[tuple[str, tuple[str, ...]]]:
                 for case in parametrized.args[1]
                 for mark in getattr(case, "marks", ())
             )
+            if any(mark.name == "planned_faults" for mark in marks):
+                continue  # it decides nothing by itself: the user brings the plan
             deciding = [mark for mark in (*marks, *of_parameters) if mark.name == "decides"]
             yield name, tuple(dict.fromkeys(requirement for mark in deciding for requirement in mark.args))

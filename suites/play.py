@@ -143,11 +143,37 @@ class Play:
         ):
             outcome = self._carry_out(step)
             self.lab.check(outcome, expectation, words(step))
-        self._follow(step, outcome)
-        self._noted(step)
-        if isinstance(outcome, Ok) and isinstance(step, Snapshot):
-            self._settle(step)
+        self.follow((step, outcome))
         return outcome
+
+    def follow(self, *done: tuple[Deed, Outcome]) -> None:
+        """Follow steps that were carried out by other means and judged, oldest first; check every status afterwards.
+
+        The outcome is what the host answered, be it that the client never saw it: of what makes a VDI, its reference.
+        """
+        for step, outcome in done:
+            self._follow(step, outcome)
+            self._past.noted(step)
+        last, outcome = done[-1]
+        self.check_status(words(last), last)
+        if isinstance(outcome, Ok) and isinstance(last, Snapshot):
+            self._settle(last)
+
+    def parameters(self, step: Deed | ListChanged) -> tuple[object, ...]:
+        """Return what the call of a step takes besides the disk; a write is no call."""
+        match step:
+            case Resize(_, size):
+                return (size,)
+            case SetOnBoot(_, mode):
+                return (mode.value,)
+            case Copy(_, _, storage):
+                return (self.lab.sr(storage).ref, NULL, NULL)
+            case Snapshot() | Clone():
+                return ({},)
+            case ListChanged(_, later):
+                return (self.disks[later].ref,)
+            case _:
+                return ()
 
     def note(self, event: Event, made: Disk | None = None) -> None:
         """Follow what the test brought about by other means (a VM started, the host stopped); check every status.
@@ -183,10 +209,12 @@ class Play:
         with _breaking(self._row_of_listing(step, succeeds=expectation.succeeds)):
             self.lab.check(outcome, expectation, words(step))
         self.model.happened(step, outcome)
-        if not isinstance(outcome, Ok):
-            return None
+        return self.judge_bitmap(step, outcome.value) if isinstance(outcome, Ok) else None
+
+    def judge_bitmap(self, step: ListChanged, answer: object) -> Bitmap:
+        """Judge the answer to a listing that rightly succeeded, by whatever way it came."""
         try:
-            bitmap = Bitmap.from_base64(outcome.value)
+            bitmap = Bitmap.from_base64(answer)
         except BadBitmap as error:
             raise Violation(
                 f"{words(step)} gave no bitmap",
@@ -195,7 +223,7 @@ class Play:
                 requirements=("LIST-01",),
             ) from error
         self._judge(bitmap, step)
-        self._past.right(earlier, later)
+        self._past.right(step.earlier, step.later)
         return bitmap
 
     def listings(self) -> dict[tuple[str, str], Bitmap]:
@@ -293,19 +321,11 @@ class Play:
 
     def _carry_out(self, step: Deed) -> Outcome:
         disk = self.disks[step.disk]
-        match step:
-            case Write(_, offset, length, content):
-                data = None if content is None else known_content(content, length)
-                disk.write(offset=offset, length=length, data=data)
-                return Ok("")
-            case Resize(_, size):
-                return disk.attempt("resize", size)
-            case SetOnBoot(_, mode):
-                return disk.attempt("set_on_boot", mode.value)
-            case Copy(_, _, storage):
-                return disk.attempt("copy", self.lab.sr(storage).ref, NULL, NULL)
-            case _:
-                return disk.attempt(OPERATIONS[type(step)])
+        if isinstance(step, Write):
+            data = None if step.content is None else known_content(step.content, step.length)
+            disk.write(offset=step.offset, length=step.length, data=data)
+            return Ok("")
+        return disk.attempt(OPERATIONS[type(step)], *self.parameters(step))
 
     def _follow(self, step: Deed, outcome: Outcome) -> None:
         """Tell the model what happened, with what only the host knows: the new VDI's reference, the size it rounded."""

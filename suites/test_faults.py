@@ -68,6 +68,7 @@ def nothing_is_lost(play: Play) -> None:
 
 @decides("FAULT-01")
 @needs("faults", "raw-import", optional=["call-counts"])
+@pytest.mark.striking(AnswerLost.name)
 @SWITCHES
 def test_a_call_whose_answer_is_lost_has_happened_completely(lab: Lab, wire: Wire, switch: Switch) -> None:
     """The host acted and its answer is lost: state, set and recorded changes are those after the call."""
@@ -81,6 +82,7 @@ def test_a_call_whose_answer_is_lost_has_happened_completely(lab: Lab, wire: Wir
 
 @decides("FAULT-01")
 @needs("faults", "raw-import", optional=["call-counts"])
+@pytest.mark.striking(RequestDropped.name)
 @SWITCHES
 def test_a_call_that_never_arrived_has_not_happened_at_all(lab: Lab, wire: Wire, switch: Switch) -> None:
     """The request is lost: to the client it looks the same, and nothing has changed."""
@@ -112,6 +114,7 @@ def test_repeating_a_call_that_was_not_answered_converges(lab: Lab, wire: Wire, 
 
 @decides("FAULT-02")
 @needs("faults", "raw-import", optional=["call-counts"])
+@pytest.mark.striking(AnswerLost.name)
 @SWITCHES
 def test_losing_several_answers_in_a_row_is_no_worse_than_losing_one(lab: Lab, wire: Wire, switch: Switch) -> None:
     """Three calls in a row go unanswered; the fourth is answered with success."""
@@ -127,6 +130,7 @@ def test_losing_several_answers_in_a_row_is_no_worse_than_losing_one(lab: Lab, w
 
 @decides("FAULT-04")
 @needs("faults", "raw-import", optional=["call-counts"])
+@pytest.mark.striking(Duplicate.name)
 @SWITCHES
 def test_an_immediate_duplicate_changes_nothing_more(lab: Lab, wire: Wire, switch: Switch) -> None:
     """The second delivery follows its original at once; the state, set and changes are those after one."""
@@ -140,6 +144,7 @@ def test_an_immediate_duplicate_changes_nothing_more(lab: Lab, wire: Wire, switc
 
 @decides("FAULT-04")
 @needs("faults", "raw-import", optional=["call-counts"])
+@pytest.mark.striking(Duplicate.name)
 @SWITCHES
 def test_a_duplicate_of_a_call_that_had_nothing_to_do_keeps_the_recorded_changes(
     lab: Lab, wire: Wire, switch: Switch
@@ -197,24 +202,31 @@ def stories(*faults: Fault, fewest: int = 0, most: int = 0) -> st.SearchStrategy
 
 @decides("FAULT-01")
 @needs("faults", "raw-import", optional=["call-counts"])
-@given(story=stories(AnswerLost(), RequestDropped()))
-def test_reading_the_state_tells_whether_an_unanswered_call_happened(lab: Lab, wire: Wire, story: Story) -> None:
+@pytest.mark.striking(AnswerLost.name, RequestDropped.name)
+@given(data=st.data())
+def test_reading_the_state_tells_whether_an_unanswered_call_happened(
+    lab: Lab, faults: Faults, wire: Wire, data: st.DataObject
+) -> None:
     """Answer or request lost, the disk enabled before or not, with any writes around."""
+    story = data.draw(stories(*faults.among(AnswerLost(), RequestDropped())))
     with lab.example():
         story.play(lab, wire)
 
 
 @decides("FAULT-02")
 @needs("faults", "raw-import", optional=["call-counts"])
-@given(story=stories(AnswerLost(), RequestDropped(), fewest=1, most=2))
-def test_repeating_converges_whatever_was_lost(lab: Lab, wire: Wire, story: Story) -> None:
+@pytest.mark.striking(AnswerLost.name, RequestDropped.name)
+@given(data=st.data())
+def test_repeating_converges_whatever_was_lost(lab: Lab, faults: Faults, wire: Wire, data: st.DataObject) -> None:
     """Answer or request lost, then one or two calls that are answered, with any writes around."""
+    story = data.draw(stories(*faults.among(AnswerLost(), RequestDropped()), fewest=1, most=2))
     with lab.example():
         story.play(lab, wire)
 
 
 @decides("FAULT-04")
 @needs("faults", "raw-import", optional=["call-counts"])
+@pytest.mark.striking(Duplicate.name)
 @given(story=stories(Duplicate(), most=1))
 def test_a_duplicate_is_as_good_as_one_delivery(lab: Lab, wire: Wire, story: Story) -> None:
     """Two immediate deliveries, followed by another call or not, with any writes around."""

@@ -37,6 +37,7 @@ from xencbt.harness.faults.refusals import (
     TaskFailed,
     TaskNeverEnds,
 )
+from xencbt.harness.faults.seeing import Seen, hangs, seen, shown_code
 from xencbt.harness.faults.storage import (
     LogDamaged,
     NbdDisturbed,
@@ -85,6 +86,7 @@ __all__ = [
     "Receipt",
     "Reordered",
     "RequestDropped",
+    "Seen",
     "SessionInvalid",
     "SlowDrip",
     "SrReadOnly",
@@ -96,8 +98,11 @@ __all__ = [
     "WrongCertificate",
     "WrongLength",
     "canonical",
+    "hangs",
     "in_the_lab",
     "kind_of",
     "read_call",
     "require_fired",
+    "seen",
+    "shown_code",
 ]

@@ -18,7 +18,8 @@ class Firing:
     as the client spelled it. `answer` is what only the fault saw: the answer that was lost, or the answer to the
     second delivery; None where there was none to see. `byte` is where in the answer's body it struck, in bytes. `at` is
     where beyond the calls it struck: operation and step of the storage, or what the lab's command told; `call` is then
-    the how-manieth time that point was met, and `method` empty.
+    the how-manieth time that point was met, and `method` empty. `exchange` is the number of the call in the test's
+    record (`Exchange.number`), where that is known.
     """
 
     time: datetime
@@ -27,6 +28,7 @@ class Firing:
     answer: Outcome | None = None
     byte: int | None = None
     at: str = ""
+    exchange: int | None = None
 
     def as_json(self) -> dict[str, Any]:
         """Return plain JSON data; of an answer only its class or code, since values and parameters may be secret."""
@@ -37,6 +39,7 @@ class Firing:
             "answer": None if self.answer is None else _word(self.answer),
             "byte": self.byte,
             "at": self.at,
+            "exchange": self.exchange,
         }
 
 

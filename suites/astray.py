@@ -1,0 +1,313 @@
+"""Any call, struck by any fault of the wire: what the client sees, what became of the host, and whether it recovers.
+
+>>> line = Line(lab, faults)
+>>> line.strike(play, Snapshot(DISK, "later"), AnswerLost())
+"""
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import replace
+
+from xencbt.fixtures.disks import Disk
+from xencbt.fixtures.lab import Lab
+from xencbt.fixtures.unanswered import adopted, intended, taken
+from xencbt.fixtures.unchanged import VDI_FIELDS, differences
+from xencbt.harness.disturbing import Armed, Faults
+from xencbt.harness.expectations import Expectation
+from xencbt.harness.faults import (
+    Duplicate,
+    Fault,
+    LateDuplicate,
+    Phase,
+    Planned,
+    Receipt,
+    Seen,
+    hangs,
+    seen,
+)
+from xencbt.harness.model import Clone, Copy, ListChanged, Resize, Snapshot
+from xencbt.harness.model.allowing import OPERATIONS
+from xencbt.harness.outcome import Failed, Indeterminate, Ok, Outcome
+from xencbt.harness.recovering import recovered
+from xencbt.harness.verdicts import NotExercised, Violation
+from xencbt.suites.locked import assert_nothing_locked
+from xencbt.suites.play import Deed, Play
+from xencbt.suites.struck import (
+    HARMLESS_TWICE,
+    Call,
+    Struck,
+    answer_of_host,
+    done_by,
+    laid_here,
+    met_by,
+    method_of,
+    subject_of,
+)
+from xencbt.suites.wording import words
+
+HANGING_S = 0.5
+"""How long the client waits where a fault leaves it without an end."""
+
+LINKS = frozenset({"snapshots", "snapshot_of"})
+"""Fields by which disks know each other: making or destroying one changes them in others."""
+
+
+class Line:
+    """A session through the interceptor, on which calls are struck by what is armed, and judged.
+
+    A tracked bystander with a recorded change is there all the time, and nothing that happens to others may touch it.
+    Violations are of the requirement that the test decides, whatever row the same would break without a fault.
+    """
+
+    def __init__(self, lab: Lab, faults: Faults, *, hanging_s: float = HANGING_S) -> None:
+        """Open the session; raises Blocked where no bystander can be made."""
+        self._lab = lab
+        self._faults = faults
+        self._session = faults.session()
+        self._hanging_s = hanging_s
+        self._armed: Armed | None = None
+        self._late: dict[int, Call] = {}
+        self._notes: list[tuple[Fault, str]] = []
+        with lab.precondition("a tracked disk beside the one that is disturbed"):
+            self._bystander = lab.create_disk().enable_cbt()
+            self._baseline = self._bystander.snapshot()
+            self._recorded = self._baseline.changed_blocks_to(self._bystander.write(block=3))
+
+    def strike(self, play: Play, step: Call, fault: Fault, *, phase: Phase | None = None) -> Struck:
+        """Make the call of `step` once, met by `fault`, and judge it, as `call` does, and that the host recovers."""
+        with self.armed(play, Planned(fault, method_of(step), phase=phase)):
+            return self.call(play, step)
+
+    @contextmanager
+    def armed(self, play: Play, *planned: Planned) -> Iterator[Armed]:
+        """Have `planned` faults strike the calls inside; afterwards the host has to answer (FAULT-05).
+
+        Raises NotExercised where one did not fire.
+        """
+        what = " and ".join(dict.fromkeys(each.fault.name for each in planned))
+        with laid_here():
+            with self._faults.armed(self._session, *planned) as armed:
+                self._armed, self._late = armed, {}
+                try:
+                    yield armed
+                finally:
+                    self._armed = None
+            while self._notes:
+                self._faults.note(*self._notes.pop(0))
+            self._answers_again(what)
+            assert_nothing_locked(self._lab, play.disks.values(), f"after {what}")
+
+    def call(self, play: Play, step: Call) -> Struck:
+        """Make the call of `step` on this line, struck or not, and judge answer, state and number of executions.
+
+        The client must see what the fault lets it see; the host must have done the call completely where it was
+        delivered, and nothing where not; what was made must be there as often as the call was carried out; and no other
+        disk may change. The play goes on from there. Raises Violation; HarnessError where the fault is not what it
+        says; NotExercised where the host did not execute what it was given.
+        """
+        with laid_here():
+            return self._call(play, step)
+
+    def repeat(self, play: Play, step: Call) -> None:
+        """Make the call again, undisturbed: it must succeed and converge (FAULT-02)."""
+        struck = self.call(play, step)
+        if struck.planned is not None or not struck.happened:
+            raise Violation(f"repeating {words(step)}", expected=("it succeeds",), actual=str(struck.outcome))
+
+    # --- one call -----------------------------------------------------------------------------------------------------
+
+    def _call(self, play: Play, step: Call) -> Struck:
+        lab, disk, method = self._lab, play.disks[subject_of(step)], method_of(step)
+        expectation = play.model.allowed(step)
+        if isinstance(step, Resize):
+            lab.fenced(step.size, disk.sr)
+        before, counted, receipts = disk.record(), self._executions(method), self._receipts()
+        others = {name: other.record() for name, other in play.disks.items() if other is not disk}
+        deadline_s = self._hanging_s if any(hangs(each.planned.fault) for each in receipts) else None
+        token = intended(disk, OPERATIONS[type(step)])
+        parameters = play.parameters(step)
+        outcome = self._session.call(method, disk.ref, *parameters, deadline_s=deadline_s)
+        struck = self._judge_answers(play, step, expectation, outcome, receipts)
+        deliveries = self._deliveries(struck.planned)
+        struck = replace(struck, made=self._made(disk, step, token, struck))
+        self._judge_executions(method, counted, deliveries)
+        self._follow(play, step, struck, before, self._came_late(play, receipts))
+        self._assert_others_stay(play, step, struck, others)
+        return struck
+
+    def _receipts(self) -> tuple[Receipt, ...]:
+        return self._armed.receipts if self._armed is not None else ()
+
+    def _judge_answers(
+        self, play: Play, step: Call, expectation: Expectation, outcome: Outcome, before: tuple[Receipt, ...]
+    ) -> Struck:
+        """Find the fault that met the call, and judge what the client saw and what the host said."""
+        index, receipt = met_by(before, self._receipts())
+        if receipt is None:
+            self._lab.check(outcome, expectation, f"{words(step)} on a line with faults, met by none")
+            return Struck(None, outcome, outcome)
+        planned, fault = receipt.planned, receipt.planned.fault
+        what = f"{words(step)} with {fault.name}"
+        if seen(fault) is Seen.ANSWER:
+            self._lab.check(outcome, expectation, what)
+        answer = answer_of_host(what, receipt, outcome)
+        if answer is not None:
+            self._lab.check(answer, expectation, f"the host's answer to {what}")
+        if isinstance(step, ListChanged) and isinstance(answer, Ok):
+            play.judge_bitmap(step, answer.value)
+        if isinstance(fault, LateDuplicate):
+            self._late[index] = step
+        second = receipt.firings[-1].answer if isinstance(fault, Duplicate) else None
+        if isinstance(fault, Duplicate):
+            self._judge_second(step, expectation, second)
+        return Struck(planned, outcome, answer, second)
+
+    def _judge_second(self, step: Call, expectation: Expectation, second: Outcome | None) -> None:
+        """Judge the answer to the second delivery, where making the call twice must be harmless (FAULT-04)."""
+        what = f"the second of two deliveries of {words(step)}"
+        if second is None or isinstance(second, Indeterminate):
+            raise Violation(what, expected=("an answer",), actual=str(second))
+        if isinstance(step, HARMLESS_TWICE):
+            self._lab.check(second, expectation, what)
+
+    @staticmethod
+    def _deliveries(planned: Planned | None) -> int:
+        """Return how often the call has reached the host by now: a late duplicate has yet to come."""
+        if planned is None or isinstance(planned.fault, LateDuplicate):
+            return 1
+        return planned.deliveries
+
+    def _made(self, disk: Disk, step: Call, token: str | None, struck: Struck) -> tuple[Disk, ...]:
+        """Return what the call made, once for each time that the host carried it out.
+
+        The host's answers say what, also those that only the fault saw; what they do not say, the journal finds.
+        """
+        if token is None:
+            return ()
+        operation, journal = OPERATIONS[type(step)], self._lab.journal
+        answers = [each for each in (struck.answer, struck.second) if isinstance(each, Ok)]
+        tokens = [token, *(None for _ in answers[1:])]
+        made = tuple(
+            taken(disk, operation, str(answer.value), known) for answer, known in zip(answers, tokens, strict=False)
+        )
+        told = struck.planned is None or seen(struck.planned.fault) is Seen.ANSWER
+        if told and not made:
+            journal.refused(token)
+        return made if told and struck.second is None else (*made, *adopted(self._lab, disk.uuid, disk.sr_kind))
+
+    # --- what became of it --------------------------------------------------------------------------------------------
+
+    def _follow(
+        self, play: Play, step: Call, struck: Struck, before: Mapping[str, object], late: list[tuple[Deed, Outcome]]
+    ) -> None:
+        what = f"{words(step)} with {struck.planned.fault.name if struck.planned else 'no fault'}"
+        subject = subject_of(step)
+        disk = play.disks[subject]
+        done = [*done_by(step, struck), *late]
+        if struck.planned is not None and len(struck.made) > 1:
+            told = f"{words(step)}, delivered twice, made {len(struck.made)} VDIs: the client knows of one"
+            self._notes.append((struck.planned.fault, told))
+        if done:
+            play.follow(*done)
+        else:
+            play.check_status(what)
+        if subject not in play.disks:
+            self._assert_gone(disk, what)
+            return
+        if not any(subject_of(each) == subject for each, _ in done):
+            self._assert_same(disk, before, what, frozenset())
+            return
+        record, known = disk.record(), play.model.disk(subject)
+        expected = {"cbt_enabled": known.enabled, "type": known.type.value, "virtual_size": str(known.size)}
+        moved = differences(expected, record, expected)
+        if isinstance(step, Resize) and struck.happened and known.size < step.size:
+            moved = (*moved, f"virtual_size: {step.size} → {known.size}")
+        if moved:
+            raise Violation(f"half done: {what}", expected=("the record says what was done",), actual="; ".join(moved))
+
+    def _came_late(self, play: Play, before: tuple[Receipt, ...]) -> list[tuple[Deed, Outcome]]:
+        """Return the second deliveries that came with the answer to this call, as the model has to follow them.
+
+        Where making a call twice is harmless, a host may also tell that it is the same call: the model keeps both
+        possibilities, until a read decides. What they made is ours.
+        """
+        came: list[tuple[Deed, Outcome]] = []
+        for index, receipt in enumerate(self._receipts()):
+            late = self._late.get(index)
+            if late is None or len(receipt.firings) == len(before[index].firings):
+                continue
+            second = receipt.firings[-1].answer
+            if second is None or isinstance(second, Indeterminate):
+                what = f"a late duplicate of {words(late)}"
+                raise Violation(what, expected=("an answer",), actual=str(second))
+            subject = play.disks.get(subject_of(late))
+            if subject is None or isinstance(late, ListChanged) or isinstance(second, Failed):
+                continue
+            if isinstance(late, HARMLESS_TWICE):
+                came.append((late, Indeterminate("delivered once more")))
+            elif isinstance(late, Snapshot | Clone | Copy):
+                made = taken(subject, OPERATIONS[type(late)], str(second.value))
+                came.append((replace(late, name=f"{late.name} again"), Ok(made.ref)))
+                told = f"{words(late)}, delivered again later, made a second VDI"
+                self._notes.append((receipt.planned.fault, told))
+            else:
+                came.append((late, second))
+        return came
+
+    # --- what must hold besides ---------------------------------------------------------------------------------------
+
+    def _assert_others_stay(
+        self, play: Play, step: Call, struck: Struck, others: Mapping[str, Mapping[str, object]]
+    ) -> None:
+        what = f"{words(step)}{f' with {struck.planned.fault.name}' if struck.planned else ''}"
+        related = LINKS if struck.happened else frozenset[str]()
+        for name, before in others.items():
+            self._assert_same(play.disks[name], before, f"{what}, which is not about {name}", related)
+        recorded = self._baseline.changed_blocks_to(self._bystander)
+        if recorded != self._recorded:
+            raise Violation(
+                f"another disk's recorded changes moved by {what}",
+                expected=(str(self._recorded),),
+                actual=str(recorded),
+            )
+
+    @staticmethod
+    def _assert_same(disk: Disk, before: Mapping[str, object], what: str, links: frozenset[str]) -> None:
+        moved = differences(before, disk.record(), VDI_FIELDS - links)
+        if moved:
+            raise Violation(f"a disk changed by {what}", expected=("its record as before",), actual="; ".join(moved))
+
+    def _assert_gone(self, disk: Disk, what: str) -> None:
+        outcome = self._lab.session.call("VDI.get_record", disk.ref)
+        if not isinstance(outcome, Failed) or outcome.code not in {"HANDLE_INVALID", "VDI_MISSING"}:
+            raise Violation(f"half done: {what}", expected=("its record is gone",), actual=str(outcome))
+        self._lab.journal.removed_ref(disk.ref)
+
+    def _answers_again(self, what: str) -> None:
+        for session in (self._session, self._lab.session):
+            recovered(
+                lambda deadline_s, asked=session: asked.call(  # type: ignore[misc]  # the loop's session, bound now
+                    "session.get_uuid", asked.ref, deadline_s=deadline_s
+                ),
+                what,
+                quiet_s=0.0,
+            )
+
+    def _executions(self, method: str) -> int | None:
+        """Return how often the host has begun to execute the call for our session; None where nobody counts."""
+        if not self._lab.offers("call-counts"):
+            return None
+        return self._lab.control.call_counts().get(method, {}).get(self._session.uuid, 0)
+
+    def _judge_executions(self, method: str, before: int | None, deliveries: int) -> None:
+        now = self._executions(method)
+        if before is None or now is None:
+            return
+        if now - before > deliveries:
+            raise Violation(
+                f"{method} was executed more often than it was delivered",
+                expected=(f"{deliveries} executions",),
+                actual=f"{now - before} executions",
+            )
+        if now - before < deliveries:
+            raise NotExercised(f"the host executed {now - before} of {deliveries} deliveries of {method}")
