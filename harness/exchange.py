@@ -1,5 +1,6 @@
 """What was said between the harness and the target, masked, bounded, and counted."""
 
+import threading
 from collections import deque
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -39,7 +40,10 @@ class Exchange:
 
 
 class Recorder:
-    """Keeps the latest exchanges and counts them all; everything passes through `secrets` first."""
+    """Keeps the latest exchanges and counts them all; everything passes through `secrets` first.
+
+    Sessions in several threads may share one: each exchange has a number of its own, in the order of the answers.
+    """
 
     def __init__(self, secrets: Secrets) -> None:
         self.secrets = secrets
@@ -47,26 +51,21 @@ class Recorder:
         self.breaker = Breaker()
         self._kept: deque[Exchange] = deque(maxlen=KEPT_EXCHANGES)
         self._aside = 0
+        self._recording = threading.Lock()
 
     def record(
         self, *, method: str, step: str, outcome: str, started: float, duration_s: float, request: str, response: str
     ) -> Exchange:
         """Mask, cut, count and keep one exchange."""
-        self.calls += 1
-        mask = self.secrets.mask
-        exchange = Exchange(
-            number=self.calls,
-            method=method,
-            step=_cut(mask(step)),
-            outcome=_cut(mask(outcome)),
-            started=started,
-            duration_s=duration_s,
-            request=_cut(mask(request)),
-            response=_cut(mask(response)),
+        step, outcome, request, response = (
+            _cut(self.secrets.mask(text)) for text in (step, outcome, request, response)
         )
-        if not self._aside:
-            self._kept.append(exchange)
-        return exchange
+        with self._recording:
+            self.calls += 1
+            exchange = Exchange(self.calls, method, step, outcome, started, duration_s, request, response)
+            if not self._aside:
+                self._kept.append(exchange)
+            return exchange
 
     @contextmanager
     def aside(self) -> Iterator[None]:

@@ -1,6 +1,7 @@
 """Secrets are masked where they are recorded, before anything is written."""
 
 import re
+import threading
 from collections.abc import Iterable
 
 MASK = "•••"
@@ -8,17 +9,22 @@ _SESSION_IN_QUERY = re.compile(r"(session_id=)[^&\s\"'<]+")
 
 
 class Secrets:
-    """The strings of this run that must never be written: passwords, session references, tokens."""
+    """The strings of this run that must never be written: passwords, session references, tokens.
+
+    Threads may share one.
+    """
 
     def __init__(self, values: Iterable[str] = ()) -> None:
-        self._values: set[str] = set()
+        self._values: frozenset[str] = frozenset()
+        self._adding = threading.Lock()
         for value in values:
             self.add(value)
 
     def add(self, value: str) -> None:
         """Remember `value` as a secret; the empty string is none."""
         if value:
-            self._values.add(value)
+            with self._adding:  # who masks meanwhile walks over the set as it was
+                self._values |= {value}
 
     def mask(self, text: str) -> str:
         """Return `text` with every known secret replaced, longest first, and session tokens in URLs as well."""
