@@ -10,6 +10,10 @@ import pytest
 
 from xencbt.fixtures.lab import Lab
 from xencbt.harness.decides import decides
+from xencbt.harness.disturbing import Faults
+from xencbt.harness.needs import needs
+from xencbt.harness.verdicts import NotExercised
+from xencbt.suites.faulty import FaultyMachine
 from xencbt.suites.machine import Machine
 
 if TYPE_CHECKING:
@@ -26,6 +30,23 @@ def content_moves(lab: Lab) -> None:
 def test_the_promises_hold_whatever_is_done(lab: Lab, search: "Search") -> None:
     """No change is lost, no relation lost or invented, and every status is right, after each step of any sequence."""
     search.run(lambda: Machine(lab))
+
+
+@decides("FAULT-01")
+@needs("faults", "raw-import", "raw-export", optional=["sr-unplug"])
+def test_the_promises_hold_whatever_is_done_with_faults(lab: Lab, faults: Faults, search: "Search") -> None:
+    """Calls go unanswered, unsent, refused and doubled among all others: each happened completely or not at all."""
+    session, struck = faults.session(), 0
+
+    class Counted(FaultyMachine):
+        def teardown(self) -> None:
+            nonlocal struck
+            struck += len(self.world.struck)
+            super().teardown()
+
+    search.run(lambda: Counted(lab, faults, session), share=2)
+    if not struck:
+        raise NotExercised("no call met a fault")
 
 
 @decides("LIST-03")

@@ -77,6 +77,16 @@ class Model:
         self._states = _distinct(list(states))
         assert self._states, "no serial order explains what was answered"
 
+    def saw(self, what: str, fact: Callable[[State], bool]) -> None:
+        """Take in something else that was read: `fact` tells the states in which it is so.
+
+        Raises Violation, saying `what` was read, when it is so in none.
+        """
+        agreeing = tuple(state for state in self._states if fact(state))
+        if not agreeing:
+            raise Violation("what was read is no possible state", expected=("another one",), actual=what)
+        self._states = agreeing
+
     def enabled(self, name: str) -> bool | None:
         """Return what `cbt_enabled` of the VDI must read; None while both are possible."""
         return self._common(lambda state: state.disk(name).enabled)
