@@ -90,13 +90,15 @@ class Answered:
 History = Sequence[Operation[Answered]]
 
 
-def explained(initial: State, history: History, profile: Profile) -> tuple[State, ...]:
+def explained(initial: Iterable[State], history: History, profile: Profile) -> tuple[State, ...]:
     """Return the states that the serial orders explaining `history` end in; none where it is no serial outcome.
+
+    It began in one of the `initial` states.
 
     Disks that have nothing to do with each other are judged for themselves: one by one is as good as all at once, and
     far less work.
     """
-    states: tuple[State, ...] = (initial,)
+    states = tuple(initial)
     for family in _families(history):
         states = tuple(
             after
@@ -194,8 +196,7 @@ class Race:
                 self.play.do(Enable(name))
 
     def _follow(self, history: History, made: Iterable[Mapping[str, Disk]]) -> None:
-        (before,) = self.play.model.states
-        states = explained(before, history, self.lab.profile)
+        states = explained(self.play.model.states, history, self.lab.profile)
         if not states:
             raise Violation(
                 "no serial order explains what the calls of several sessions answered",

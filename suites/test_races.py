@@ -44,7 +44,7 @@ SEVERAL = {
     "all_enable": [program(Verb.ENABLE, Verb.READ)] * 4,
     "all_disable": [program(Verb.DISABLE, Verb.READ)] * 4,
     "all_snapshot": [program(Verb.SNAPSHOT, Verb.READ)] * 4,
-    "snapshot_while_enabling": [program(Verb.ENABLE, Verb.ENABLE), program(Verb.SNAPSHOT), program(Verb.SNAPSHOT)],
+    "snapshot_while_enabling": [program(Verb.ENABLE, Verb.SNAPSHOT)] * 3,
     "one_of_all": [
         program(Verb.ENABLE, Verb.READ),
         program(Verb.DISABLE, Verb.READ),
