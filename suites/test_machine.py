@@ -32,7 +32,7 @@ def test_the_promises_hold_whatever_is_done(lab: Lab, search: "Search") -> None:
     search.run(lambda: Machine(lab))
 
 
-@decides("FAULT-01")
+@decides("FAULT-01", "FAULT-03")
 @needs("faults", "raw-import", "raw-export", optional=["sr-unplug"])
 def test_the_promises_hold_whatever_is_done_with_faults(lab: Lab, faults: Faults, search: "Search") -> None:
     """Calls go unanswered, unsent, refused and doubled among all others: each happened completely or not at all."""

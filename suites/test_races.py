@@ -61,7 +61,7 @@ SEVERAL = {
 """Programs of sessions that race each other."""
 
 
-@decides("FAULT-07")
+@decides("FAULT-03", "FAULT-07")
 @needs("raw-import")
 @pytest.mark.parametrize("programs", SEVERAL.values(), ids=SEVERAL)
 def test_sessions_at_once_end_in_a_serial_outcome(lab: Lab, programs: Sequence[Program]) -> None:
@@ -71,7 +71,7 @@ def test_sessions_at_once_end_in_a_serial_outcome(lab: Lab, programs: Sequence[P
     race.judge()
 
 
-@decides("FAULT-07")
+@decides("FAULT-03", "FAULT-07")
 @needs("raw-import")
 @pytest.mark.parametrize("name", ["enable_and_disable", "all_enable", "snapshot_while_enabling"])
 def test_sessions_that_enable_at_once_begin_one_set(lab: Lab, name: str) -> None:
@@ -81,7 +81,7 @@ def test_sessions_that_enable_at_once_begin_one_set(lab: Lab, name: str) -> None
     race.judge()
 
 
-@decides("FAULT-07")
+@decides("FAULT-03", "FAULT-07")
 @needs("raw-import")
 def test_what_one_race_leaves_the_next_can_begin_with(lab: Lab) -> None:
     """Enabling and disabling are raced for again and again, on one disk."""
@@ -110,7 +110,7 @@ def races(draw: st.DrawFn) -> list[Program]:
     return [list(calls) for calls in programs]
 
 
-@decides("FAULT-07")
+@decides("FAULT-03", "FAULT-07")
 @needs("raw-import")
 @given(programs=races(), tracked=st.booleans())
 def test_any_calls_of_any_sessions_end_in_a_serial_outcome(
