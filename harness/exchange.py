@@ -1,5 +1,6 @@
 """What was said between the harness and the target, masked, bounded, and counted."""
 
+import threading
 from collections import deque
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -99,6 +100,8 @@ class Recorder:
     """Keeps the latest exchanges and counts them all; they are given through `secrets` only.
 
     They are masked when they are read, which few ever are: then with what has become known as a secret since as well.
+
+    Sessions in several threads may share one: each exchange has a number of its own, in the order of the answers.
     """
 
     def __init__(self, secrets: Secrets) -> None:
@@ -107,17 +110,18 @@ class Recorder:
         self.breaker = Breaker()
         self._kept: deque[_Unread] = deque(maxlen=KEPT_EXCHANGES)
         self._aside = 0
+        self._recording = threading.Lock()
 
     def record(
         self, *, method: str, step: Text, outcome: Text, started: float, duration_s: float, request: str, response: str
     ) -> int:
         """Count and keep one exchange; returns its number."""
-        self.calls += 1
-        if self._aside:
-            return self.calls
         sent, received = _Body.of(request, self.secrets), _Body.of(response, self.secrets)
-        self._kept.append(_Unread(self.calls, method, step, outcome, started, duration_s, sent, received))
-        return self.calls
+        with self._recording:
+            self.calls += 1
+            if not self._aside:
+                self._kept.append(_Unread(self.calls, method, step, outcome, started, duration_s, sent, received))
+            return self.calls
 
     @contextmanager
     def aside(self) -> Iterator[None]:

@@ -11,6 +11,7 @@ import fcntl
 import json
 import os
 import secrets
+import threading
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -83,7 +84,7 @@ def journals_below(folder: Path) -> tuple[Path, ...]:
 
 
 class Journal:
-    """The journal of one run, kept in a file that stays locked while the run lives.
+    """The journal of one run, kept in a file that stays locked while the run lives. Threads may share one.
 
     `size` is the bytes of all disks that exist or may exist now.
     """
@@ -111,6 +112,7 @@ class Journal:
         self.size = sum(item.size for item in still_there(book.items.values()))
         self._twice = False
         self._survives = not own  # a host of our own does not outlive this machine, nor need its journal
+        self._writing = threading.RLock()
 
     @classmethod
     def reopen(cls, path: Path) -> "Journal":
@@ -204,8 +206,9 @@ class Journal:
             "size": size,
             "twice": self._twice,
         }
-        self._write(entry)
-        self.size += size
+        with self._writing:
+            self._write(entry)
+            self.size += size
         return token
 
     @contextmanager
@@ -219,25 +222,29 @@ class Journal:
 
     def created(self, token: str, *, ref: str, uuid: str) -> None:
         """Write down that the thing behind `token` exists."""
-        self._write({"entry": State.CREATED.value, "token": token, "ref": ref, "uuid": uuid})
-        self._refs[ref] = token
-        self._made.add(ref)
+        with self._writing:
+            self._write({"entry": State.CREATED.value, "token": token, "ref": ref, "uuid": uuid})
+            self._refs[ref] = token
+            self._made.add(ref)
 
     def refused(self, token: str) -> None:
         """Write down that the host refused to make the thing behind `token`."""
-        self._write({"entry": State.REFUSED.value, "token": token})
-        self.size -= self.item(token).size
+        with self._writing:
+            self._write({"entry": State.REFUSED.value, "token": token})
+            self.size -= self.item(token).size
 
     def removed(self, token: str) -> None:
         """Write down that the thing behind `token` is gone."""
-        self._write({"entry": State.REMOVED.value, "token": token})
-        self._refs.pop(self.item(token).ref, None)
-        self.size -= self.item(token).size
+        with self._writing:
+            self._write({"entry": State.REMOVED.value, "token": token})
+            self._refs.pop(self.item(token).ref, None)
+            self.size -= self.item(token).size
 
     def removed_ref(self, ref: str) -> None:
         """Write down that the thing with reference `ref` is gone; nothing happens when it was never ours."""
-        if ref in self._refs:
-            self.removed(self._refs[ref])
+        with self._writing:
+            if ref in self._refs:
+                self.removed(self._refs[ref])
 
     def disturb(self, what: Disturbed, uuid: str, *, before: bool) -> str:
         """Write down that a state of something not ours is about to be changed; return the change's token."""
@@ -269,14 +276,15 @@ class Journal:
 
     def _write(self, entry: dict[str, Any]) -> None:
         line = (json.dumps(entry) + "\n").encode()
-        try:
-            if os.write(self._file, line) != len(line):
-                raise HarnessError(f"cannot write the journal {self.path}: the disk is full")
-            if self._survives:
-                os.fsync(self._file)
-        except OSError as error:
-            raise HarnessError(f"cannot write the journal {self.path}: {error}") from error
-        self._book.take(entry)
+        with self._writing:
+            try:
+                if os.write(self._file, line) != len(line):
+                    raise HarnessError(f"cannot write the journal {self.path}: the disk is full")
+                if self._survives:
+                    os.fsync(self._file)
+            except OSError as error:
+                raise HarnessError(f"cannot write the journal {self.path}: {error}") from error
+            self._book.take(entry)
 
 
 def _sync_folder(folder: Path) -> None:

@@ -1,5 +1,6 @@
 """The time a run may take, and the point at which it gives its target up."""
 
+import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -27,11 +28,12 @@ class Budget:
 
 @dataclass(slots=True)
 class Breaker:
-    """Counts calls that were not answered; trips for good at LOST_IN_A_ROW in a row."""
+    """Counts calls that were not answered; trips for good at LOST_IN_A_ROW in a row. Threads may share one."""
 
     limit: int = LOST_IN_A_ROW
     reason: str | None = None
     _lost: int = 0
+    _counting: threading.Lock = field(default_factory=threading.Lock, repr=False, compare=False)
 
     @property
     def tripped(self) -> bool:
@@ -40,10 +42,12 @@ class Breaker:
 
     def answered(self) -> None:
         """Take note of an answer, whatever it said."""
-        self._lost = 0
+        with self._counting:
+            self._lost = 0
 
     def lost(self, what: str) -> None:
         """Take note that `what` was not answered."""
-        self._lost += 1
-        if self._lost >= self.limit and self.reason is None:
-            self.reason = f"the host looks dead: {self._lost} calls in a row were not answered, the last one {what}"
+        with self._counting:
+            self._lost += 1
+            if self._lost >= self.limit and self.reason is None:
+                self.reason = f"the host looks dead: {self._lost} calls in a row were not answered, the last one {what}"

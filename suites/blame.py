@@ -48,12 +48,17 @@ class Past:
         self.done: list[Step] = []
         self._born: dict[str, int] = {}
         self._right: dict[tuple[str, str], int] = {}
+        self._disturbed = 0
 
     def noted(self, step: Step) -> None:
         """Take in what was done, be it refused."""
         self.done.append(step)
         if isinstance(step, Snapshot | Clone | Copy):
             self._born[step.name] = len(self.done)
+
+    def disturbed(self) -> None:
+        """Take in that a fault met what was done last."""
+        self._disturbed = len(self.done)
 
     def right(self, earlier: str, later: str) -> None:
         """Take in that the changes between the two were listed rightly now."""
@@ -66,6 +71,8 @@ class Past:
         """
         right = [self._right.get((earlier, name), 0) for name in (later, *sources)]
         since = max(self._born.get(earlier, 0), *right)
+        if self._disturbed > since:
+            return "FAULT-03"
         return of_lost_changes(self.done[since:], {earlier, later, *sources}, usual)
 
 

@@ -48,7 +48,7 @@ from xencbt.harness.model import (
 from xencbt.harness.model import Disk as ModelDisk
 from xencbt.harness.model import OnBoot as ModelOnBoot
 from xencbt.harness.model.allowing import OPERATIONS
-from xencbt.harness.outcome import Ok, Outcome
+from xencbt.harness.outcome import Indeterminate, Ok, Outcome
 from xencbt.harness.verdicts import Violation
 from xencbt.suites import blame
 from xencbt.suites.wording import words
@@ -174,6 +174,41 @@ class Play:
                 return (self.disks[later].ref,)
             case _:
                 return ()
+
+    def answered(self, step: Enable | Disable, outcome: Outcome) -> None:
+        """Follow a call that was delivered twice, whose first answer was judged already; check every status."""
+        with _breaking("FAULT-04"):
+            self.model.happened(step, outcome)
+            self._past.noted(step)
+            self._past.disturbed()
+            self.check_status(f"{words(step)}, delivered twice")
+
+    def unanswered(self, step: Enable | Disable | Snapshot | DataDestroy | Destroy, *, arrived: bool) -> None:
+        """Follow a call that a fault kept from being answered, where it `arrived` as one that happened or did not.
+
+        What is there is then read, which decides; whatever is neither the one nor the other breaks FAULT-01. The new
+        snapshot that was found, if any, is already among the `disks`.
+        """
+        with _breaking("FAULT-01"):
+            if arrived:
+                self.model.happened(step, Indeterminate("a fault of ours"))
+            self._past.noted(step)
+            self._past.disturbed()
+            match step:
+                case Snapshot(_, name):
+                    made = name in self.disks
+                    self.model.saw(f"{name} exists: {made}", lambda state: (name in state.disks) is made)
+                case Destroy(name):
+                    there = isinstance(self.lab.session.call("VDI.get_uuid", self.disks[name].ref), Ok)
+                    self.model.saw(f"{name} exists: {there}", lambda state: (name in state.disks) is there)
+                    if not there:
+                        self.lab.journal.removed_ref(self.disks.pop(name).ref)
+                case DataDestroy(name):
+                    read = VdiType(str(self.disks[name].record()["type"]))
+                    self.model.saw(f"{name} is of type {read}", lambda state: state.disk(name).type is read)
+                case _:
+                    pass
+            self.check_status(f"{words(step)}, which was not answered")
 
     def note(self, event: Event, made: Disk | None = None) -> None:
         """Follow what the test brought about by other means (a VM started, the host stopped); check every status.

@@ -8,10 +8,13 @@ from typing import TYPE_CHECKING
 
 from xencbt.harness.decides import decides
 from xencbt.harness.needs import needs
+from xencbt.harness.verdicts import NotExercised
+from xencbt.suites.faulty import FaultyMachine
 from xencbt.suites.machine import MAY_USE, Machine
 
 if TYPE_CHECKING:
     from xencbt.fixtures.lab import Lab
+    from xencbt.harness.disturbing import Faults
     from xencbt.harness.searching import Search
 
 
@@ -23,6 +26,23 @@ pytestmark = needs("raw-import", "raw-export", optional=MAY_USE)
 def test_the_promises_hold_whatever_is_done(lab: "Lab", search: "Search") -> None:
     """No change is lost, no relation lost or invented, and every status is right, after each step of any sequence."""
     search.run(lambda: Machine(lab))
+
+
+@decides("FAULT-01", "FAULT-03")
+@needs("faults")
+def test_the_promises_hold_whatever_is_done_with_faults(lab: "Lab", faults: "Faults", search: "Search") -> None:
+    """Calls go unanswered, unsent, refused and doubled among all others: each happened completely or not at all."""
+    session, struck = faults.session(), 0
+
+    class Counted(FaultyMachine):
+        def teardown(self) -> None:
+            nonlocal struck
+            struck += len(self.world.struck)
+            super().teardown()
+
+    search.run(lambda: Counted(lab, faults, session), share=2)
+    if not struck:
+        raise NotExercised("no call met a fault")
 
 
 @decides("LIST-03")

@@ -1,6 +1,6 @@
 """The model a test holds: every state of the world that what was done and answered leaves possible."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import replace
 from types import MappingProxyType
 from typing import TypeVar
@@ -71,6 +71,21 @@ class Model:
         if not following:
             raise Violation(f"{step}: {outcome}", expected=self.allowed(step).words(), actual=str(outcome))
         self._states = _distinct(following)
+
+    def raced(self, states: Iterable[State]) -> None:
+        """Follow calls that overlapped: `states` are those in which the orders that explain them end, at least one."""
+        self._states = _distinct(list(states))
+        assert self._states, "no serial order explains what was answered"
+
+    def saw(self, what: str, fact: Callable[[State], bool]) -> None:
+        """Take in something else that was read: `fact` tells the states in which it is so.
+
+        Raises Violation, saying `what` was read, when it is so in none.
+        """
+        agreeing = tuple(state for state in self._states if fact(state))
+        if not agreeing:
+            raise Violation("what was read is no possible state", expected=("another one",), actual=what)
+        self._states = agreeing
 
     def enabled(self, name: str) -> bool | None:
         """Return what `cbt_enabled` of the VDI must read; None while both are possible."""
