@@ -25,8 +25,8 @@ HARMLESS_TWICE = Enable | Disable | DataDestroy | ListChanged
 class Struck:
     """What came of one call: the fault that met it, if any, what the client saw, and what the host answered, if it did.
 
-    `second` is its answer to a second delivery that followed at once. `made` are the VDIs that it made, one for each time
-    that the host carried it out.
+    `second` is its answer to a second delivery that followed at once. `made` are the VDIs that it made, one for each
+    time that the host carried it out.
     """
 
     planned: Planned | None

@@ -175,6 +175,7 @@ def test_the_receipt_as_data_holds_no_values(answer: Outcome | None, word: str |
                 "method": "Async.VDI.enable_cbt",
                 "answer": word,
                 "byte": None,
+                "exchange": None,
             }
         ],
         "matched": 1,
