@@ -85,16 +85,17 @@ class Line:
         Raises NotExercised where one did not fire.
         """
         what = " and ".join(dict.fromkeys(each.fault.name for each in planned))
-        with laid_here():
-            with self._faults.armed(self._session, *planned) as armed:
-                self._armed, self._late = armed, {}
-                try:
-                    yield armed
-                finally:
-                    self._armed = None
-            while self._notes:
-                self._faults.note(*self._notes.pop(0))
+        with laid_here(), self._faults.armed(self._session, *planned) as armed:
+            self._armed, self._late = armed, {}
+            try:
+                yield armed
+            finally:
+                self._armed = None
+        while self._notes:
+            self._faults.note(*self._notes.pop(0))
+        with laid_here("FAULT-05"):
             self._answers_again(what)
+        with laid_here("FAULT-03"):
             assert_nothing_locked(self._lab, play.disks.values(), f"after {what}")
 
     def call(self, play: Play, step: Call) -> Struck:

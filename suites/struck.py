@@ -95,12 +95,12 @@ def done_by(step: Call, struck: Struck) -> list[tuple[Deed, Outcome]]:
 
 
 @contextmanager
-def laid_here() -> Iterator[None]:
-    """Have a violation inside break what the test decides: what is wrong after a fault is the fault's chapter."""
+def laid_here(*rows: str) -> Iterator[None]:
+    """Have a violation inside break `rows`, or all that the test decides: after a fault, it is the fault's chapter."""
     try:
         yield
     except Violation as violation:
-        violation.requirements = ()
+        violation.requirements = rows
         raise
 
 

@@ -176,6 +176,7 @@ def test_the_receipt_as_data_holds_no_values(answer: Outcome | None, word: str |
                 "answer": word,
                 "byte": None,
                 "at": "",
+                "exchange": None,
             }
         ],
         "matched": 1,
