@@ -62,12 +62,6 @@ def test_an_empty_selection_is_2(tmp_path: Path) -> None:
     assert "no test was selected" in ran.stdout or "nothing that must hold" in ran.stdout
 
 
-def test_a_requirement_without_a_test_is_2(tmp_path: Path) -> None:
-    ran = xencbt(tmp_path, "run", "--requirement", "FAULT-07")
-    assert ran.exit == 2
-    assert ran.verdicts == {"FAULT-07": "not run"}
-
-
 def test_a_filter_of_pytest_that_matches_nothing_is_2(tmp_path: Path) -> None:
     assert xencbt(tmp_path, "run", "--", "-k", " or ".join(["no_such_test"] * 30)).exit == 2
 
