@@ -17,7 +17,7 @@ from xencbt.harness.bitmap import BLOCK, block_count
 from xencbt.harness.capabilities import MAIN
 from xencbt.harness.decides import decides
 from xencbt.harness.expectations import SUCCESS, VdiType, either, refusals
-from xencbt.harness.images import export_pieces
+from xencbt.harness.images import export_whole
 from xencbt.harness.model import DataDestroy
 from xencbt.harness.nbd_protocol import NbdRefused
 from xencbt.harness.needs import needs
@@ -296,7 +296,7 @@ USES: dict[str, Callable[[Disk], Outcome]] = {
     "resized": lambda disk: disk.attempt("resize", disk.size + 2 * MIB),
     "resized in use": _resize_in_use,
     "exported": lambda disk: disk.export(0, BLOCK),
-    "exported as VHD": lambda disk: export_pieces(disk.lab.session, disk.ref, disk.size, lambda _: None),
+    "exported as VHD": lambda disk: export_whole(disk.lab.session, disk.ref, form="vhd"),
 }
 """What is done with disks that have data, by the word of the documentation."""
 
