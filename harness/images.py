@@ -52,6 +52,24 @@ def export_pieces(
     return under_a_task(session, step, transfer, deadline_s)
 
 
+def export_whole(session: Session, vdi: str, *, form: Form, deadline_s: float = TRANSFER_DEADLINE_S) -> Outcome:
+    """Have the disk with reference `vdi` exported and look at nothing that comes: Ok(int), the bytes."""
+    step = f'GET /export_raw_vdi("{shorten(vdi)}", {form})'
+
+    def transfer(sock: socket.socket, at: Endpoint, deadline: Deadline, task: str) -> Outcome:
+        query = {"vdi": vdi, "format": form, "task_id": task}
+        send(sock, [request_head(session, at, "GET", "/export_raw_vdi", query)], deadline)
+        with receive(sock, "GET", deadline) as response:
+            if response.status != http.client.OK:
+                return trouble(response)
+            came = 0
+            while part := response.read(CHUNK):
+                came += len(part)
+        return Ok(came)
+
+    return under_a_task(session, step, transfer, deadline_s)
+
+
 def import_image(
     session: Session,
     vdi: str,

@@ -126,6 +126,14 @@ class NbdClient:
         """Ask the server to write, which an export that is read-only refuses."""
         self._command(f"NBD write {len(data)} bytes at {offset}", protocol.WRITE, offset, len(data), data)
 
+    def trim(self, offset: int, length: int) -> None:
+        """Tell the server that a range is not needed any more, which an export that is read-only refuses."""
+        self._command(f"NBD trim {length} bytes at {offset}", protocol.TRIM, offset, length)
+
+    def write_zeroes(self, offset: int, length: int) -> None:
+        """Ask the server to write zeros, which an export that is read-only refuses."""
+        self._command(f"NBD write_zeroes {length} bytes at {offset}", protocol.WRITE_ZEROES, offset, length)
+
     def close(self) -> None:
         """Take leave, and wait until the server has let go of the disk: until it closes the connection, or silence."""
         with suppress(NbdTrouble, OSError):

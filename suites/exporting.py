@@ -127,6 +127,20 @@ def assert_write_refused(export: ServedDisk, offset: int, data: bytes) -> None:
         raise Violation("writing to a read-only export", expected=("EPERM",), actual=told)
 
 
+def assert_erasing_refused(export: ServedDisk, offset: int, length: int) -> None:
+    """Expect an error, whichever, to commands that would leave zeros: servers of old know none of them."""
+    for what, command in (("TRIM", export.client.trim), ("WRITE_ZEROES", export.client.write_zeroes)):
+        try:
+            command(offset, length)
+        except NbdFailed:
+            continue
+        except NbdTrouble as trouble:
+            told = str(trouble)
+        else:
+            told = "success"
+        raise Violation(f"{what} on a read-only export", expected=("an error",), actual=told)
+
+
 def assert_nothing_at(export: ServedDisk, offset: int, length: int) -> None:
     """Expect that a range which leaves the export is answered with an error, whichever."""
     try:

@@ -10,17 +10,19 @@ from hypothesis import strategies as st
 
 from xencbt.fixtures.disks import Disk
 from xencbt.fixtures.exports import addresses, connected, is_secured, served
+from xencbt.fixtures.images import require_vhd
 from xencbt.fixtures.lab import MIB, Lab
 from xencbt.fixtures.vms import NULL, Vm
-from xencbt.harness.bitmap import BLOCK
+from xencbt.harness.bitmap import BLOCK, block_count
 from xencbt.harness.capabilities import MAIN
 from xencbt.harness.decides import decides
 from xencbt.harness.expectations import SUCCESS, VdiType, either, refusals
+from xencbt.harness.images import export_whole
 from xencbt.harness.model import DataDestroy
 from xencbt.harness.nbd_protocol import NbdRefused
 from xencbt.harness.needs import needs
 from xencbt.harness.outcome import Failed, Ok, Outcome
-from xencbt.harness.verdicts import Violation
+from xencbt.harness.verdicts import Unsupported, Violation
 from xencbt.suites.destroying import (
     METADATA,
     assert_gone,
@@ -30,11 +32,13 @@ from xencbt.suites.destroying import (
     metadata_only,
     waiting,
 )
+from xencbt.suites.edges import GIB
 from xencbt.suites.histories import WRITING, History, histories
 from xencbt.suites.listing import assert_listed, assert_same_listings, listings
-from xencbt.suites.restoring import assert_comparable, assert_same_content, assert_unrelated, contents
+from xencbt.suites.restoring import assert_comparable, assert_safe, assert_same_content, assert_unrelated, contents
 from xencbt.suites.scenarios import DISK, Offer, build, situations
 from xencbt.suites.situations import ASKED_FOR, WITH_CBT
+from xencbt.suites.switching_off import GROWTH
 from xencbt.suites.test_listing import played
 
 SIZE = 2 * MIB
@@ -72,6 +76,10 @@ def test_data_goes_and_metadata_stays(lab: Lab, sr: str) -> None:
             snapshot.data_destroy()
         assert_metadata_only(snapshot)
         assert_same_listings(members, before, "VDI.data_destroy")
+    lab.conditions.scan(sr)
+    for snapshot in snapshots:
+        assert_metadata_only(snapshot)
+    assert_same_listings(members, before, "SR.scan")
 
 
 @decides("DESTROY-01", "LIST-09")
@@ -100,13 +108,47 @@ def test_destroying_data_twice_changes_nothing_more(lab: Lab) -> None:
     disk, snapshots = backup_set(lab)
     before = listings(snapshots)
     emptied = snapshots[1].data_destroy()
-    for between in (None, disk.disable_cbt, disk.enable_cbt):
+    for between in (None, disk.disable_cbt, disk.enable_cbt, disk.destroy):
         if between is not None:
             between()
         with lab.unchanged(*snapshots, after="a second VDI.data_destroy"):
             emptied.data_destroy()
         assert_metadata_only(emptied)
     assert_same_listings(snapshots, before, "a second VDI.data_destroy")
+
+
+@decides("DESTROY-01", "DESTROY-04")
+@needs("special-vdi-types", optional=["control"])
+def test_the_data_of_a_system_disk_goes_for_good(lab: Lab) -> None:
+    """While a VM refers to the snapshot it stays what it is; once its data is gone no scan finds any."""
+    with lab.precondition("a snapshot of a tracked disk of type system"):
+        snapshot = lab.create_disk(type=VdiType.SYSTEM.value, size=SIZE).enable_cbt().snapshot()
+    vbd = lab.create_vm().attach(snapshot)
+    assert_in_use(snapshot)
+    assert_free_after(snapshot, vbd)
+    assert_metadata_stays(snapshot)
+
+
+@decides("DESTROY-01", "DESTROY-06")
+def test_more_than_4_gib_are_destroyed_like_less(lab: Lab) -> None:
+    """The data is gone for good, and what was written beyond 4 GiB goes on to the next snapshot."""
+    beyond = block_count(4 * GIB) + 1
+    with lab.precondition("a set of a large disk"):
+        disk = lab.create_disk(size=4 * GIB + SIZE).enable_cbt()
+        first, middle = disk.snapshot(), disk.write(block=beyond).snapshot()
+        last = disk.write(block=1).snapshot()
+    with data_freed(middle):
+        middle.data_destroy()
+    assert_metadata_stays(middle)
+    middle.destroy()
+    assert_listed(first, last, {1, beyond})
+
+
+def assert_metadata_stays(snapshot: Disk) -> None:
+    """Expect that `snapshot` is metadata only, and still is once the host has looked at what its storage has."""
+    assert_metadata_only(snapshot)
+    snapshot.lab.conditions.scan(snapshot.sr_kind)
+    assert_metadata_only(snapshot)
 
 
 # DESTROY-03: what is not destroyed alone
@@ -238,26 +280,40 @@ def assert_free_after(snapshot: Disk, vbd: str) -> None:
 # DESTROY-05: what metadata cannot be used for
 
 
+def _resize_in_use(disk: Disk) -> Outcome:
+    if disk.record()["type"] != METADATA:  # metadata no VM can have
+        disk.lab.create_vm(disk, power_state="Running")
+    return disk.attempt("resize_online", disk.size + 2 * MIB)
+
+
 USES: dict[str, Callable[[Disk], Outcome]] = {
     "attached": lambda disk: disk.lab.create_vm().attempt_attach(disk),
+    "attached read-only": lambda disk: disk.lab.create_vm().attempt_attach(disk, mode="RO"),
     "cloned": lambda disk: disk.attempt("clone"),
     "copied": lambda disk: disk.attempt("copy", disk.lab.sr().ref, NULL, NULL),
     "copied to another SR": lambda disk: disk.attempt("copy", disk.lab.sr("second").ref, NULL, NULL),
     "snapshotted": lambda disk: disk.attempt("snapshot"),
     "resized": lambda disk: disk.attempt("resize", disk.size + 2 * MIB),
+    "resized in use": _resize_in_use,
     "exported": lambda disk: disk.export(0, BLOCK),
+    "exported as VHD": lambda disk: export_whole(disk.lab.session, disk.ref, form="vhd"),
 }
 """What is done with disks that have data, by the word of the documentation."""
 
+USING = {"copied to another SR": needs("sr:second"), "resized in use": needs("vm-power")}
+"""What these take."""
+
 
 @decides("DESTROY-05")
-@pytest.mark.parametrize(
-    "use", [pytest.param(use, marks=needs("sr:second") if "another SR" in use else ()) for use in USES]
-)
+@pytest.mark.parametrize("use", [pytest.param(use, marks=USING.get(use, ())) for use in USES])
 def test_metadata_alone_cannot_be_used_like_a_disk(lab: Lab, use: str) -> None:
     """The call that works on a disk with data is refused, naming the type, and changes nothing."""
     disk, snapshots = backup_set(lab)
-    with_data = disk if use in {"snapshotted", "resized"} else snapshots[0]
+    if "VHD" in use:
+        require_vhd(lab)
+    if use == "resized in use" and "VDI_RESIZE_ONLINE" not in lab.sr().features:
+        raise Unsupported(f"the driver {lab.sr().driver} has no VDI_RESIZE_ONLINE")
+    with_data = disk if use in {"snapshotted", "resized", "resized in use"} else snapshots[0]
     lab.check(USES[use](with_data), SUCCESS, f"what has data is {use}")
     emptied = snapshots[1].data_destroy()
     expectation = refusals.wrong_type(VdiType.CBT_METADATA, emptied.ref)
@@ -328,6 +384,22 @@ def test_the_rest_of_the_set_stays_valid(lab: Lab, position: int, *, emptied: bo
     for left in [*snapshots, disk]:
         assert_same_content(left.read(), images[left], "what is left of the set")
     assert_comparable([*snapshots, disk.write(block=9).snapshot()])
+
+
+@decides("DESTROY-06")
+@pytest.mark.parametrize("emptied", [False, True], ids=["with data", "metadata only"])
+def test_changes_go_on_to_a_snapshot_of_another_size(lab: Lab, *, emptied: bool) -> None:
+    """The disk grew after the snapshot that goes was taken: what it knew is listed to the larger ones all the same."""
+    disk, (first, middle) = backup_set(lab, 2)
+    disk.resize(disk.size + GROWTH)
+    end = block_count(disk.size) - 1
+    last = disk.write(block=end).snapshot()
+    images = contents([first, last])
+    if emptied:
+        middle.data_destroy()
+    middle.destroy()
+    assert_safe(assert_listed(first, last, {1, end}), images[first], images[last])
+    assert_listed(first, disk, {1, end})
 
 
 @decides("DESTROY-06")

@@ -21,6 +21,7 @@ from xencbt.harness.nbd_protocol import STARTTLS, NbdRefused, NbdTrouble
 from xencbt.harness.needs import needs
 from xencbt.harness.verdicts import Violation
 from xencbt.suites.exporting import (
+    assert_erasing_refused,
     assert_exact,
     assert_nothing_at,
     assert_opens,
@@ -124,6 +125,20 @@ def test_a_snapshot_without_data_is_served_nowhere(lab: Lab) -> None:
         assert_refused(lab, at, "the data of this snapshot is destroyed")
 
 
+@decides("EXPORT-01")
+@needs("sr-unplug")
+def test_what_no_host_reaches_is_served_nowhere(lab: Lab) -> None:
+    """A host whose PBD of the SR is unplugged gives no address, however many networks have a purpose."""
+    disk = lab.create_disk()
+    with lab.conditions.served_over_nbd():
+        assert_records(disk)
+        with lab.conditions.unplugged(MAIN):
+            found = addresses(disk)
+            if found:
+                raise Violation("no PBD of the SR is plugged", expected=("no record",), actual=f"{len(found)}")
+        assert_records(disk)
+
+
 @decides("EXPORT-02")
 @old_and_new_clients
 def test_a_snapshot_reads_as_it_was_taken(lab: Lab, oldest: bool) -> None:  # noqa: FBT001  a parameter
@@ -196,13 +211,15 @@ def test_several_clients_read_at_once(lab: Lab) -> None:
 
 @decides("EXPORT-02")
 def test_an_export_takes_no_writes(lab: Lab) -> None:
-    """A client that writes all the same is refused with EPERM, may read on, and nothing has changed."""
+    """A client that writes or erases all the same is refused, may read on, and nothing has changed."""
     snapshot, content = snapshot_with_content(lab)
     for purpose in possible_purposes(lab):
         with lab.conditions.served_over_nbd(purpose):
             with served(snapshot) as export:
                 assert_write_refused(export, 0, lab.content.draw(BLOCK))
                 assert_write_refused(export, BLOCK - 1, lab.content.draw(2))
+                assert_erasing_refused(export, 0, BLOCK)
+                assert_erasing_refused(export, BLOCK - 1, 2)
                 assert_reads(export.read(), content, "what is read afterwards")
             assert_exact(snapshot, first_address(snapshot), content)
 

@@ -198,19 +198,23 @@ def test_an_enabled_disk_of_a_vm_stays_on_its_sr(lab: Lab) -> None:
 @decides("LIFE-03")
 @needs("migrate", "sr:second")
 @pytest.mark.parametrize("operation", ["migrate_send", "assert_can_migrate"])
+@pytest.mark.parametrize("power_state", ["Halted", pytest.param("Running", marks=needs("vm-power"))])
 def test_a_vm_does_not_take_its_enabled_disk_along(
-    lab: Lab, operation: Literal["migrate_send", "assert_can_migrate"]
+    lab: Lab, operation: Literal["migrate_send", "assert_can_migrate"], power_state: Literal["Halted", "Running"]
 ) -> None:
     """Neither the call nor the question whether it could be made go through until tracking is off."""
     disk, baseline = tracked(lab)
     data = disk.read()
-    vm = lab.create_vm(disk)
+    vm = lab.create_vm(disk, power_state=power_state)
     with lab.unchanged(disk, after=f"a refused VM.{operation}"):
         refused = vm.attempt_to_send(operation, disk, "second")
         lab.check(refused, refusals.cbt_enabled(disk.ref), f"VM.{operation} with an enabled disk")
-    assert_listed(baseline, disk, {1})
+    assert_reads(disk, enabled=True)
+    assert_listed(baseline, disk.snapshot(), {1})
     disk.disable_cbt()
     lab.check(vm.attempt_to_send(operation, disk, "second"), SUCCESS, f"VM.{operation} with a disabled disk")
+    if power_state == "Running":
+        vm.shutdown()
     if operation == "migrate_send":
         (now,) = vm.disks()
         assert_moved(now, now, data)
@@ -393,6 +397,25 @@ def test_the_next_attach_after_an_unclean_stop_ends_the_tracking(lab: Lab, way: 
     assert_same_content(stopped.disk.read(), data, "the disk after the unclean stop")
     assert_unrelated(stopped.baseline, stopped.disk)
     begins_anew(stopped.disk, [stopped.baseline])
+
+
+@decides("LIFE-06")
+@needs(*STOPPING)
+def test_every_disk_in_use_is_noticed_at_every_stop(lab: Lab) -> None:
+    """Not only the first disk of a VM, nor only the first time: each is switched off, and the host says so again."""
+    disks = [tracked(lab)[0] for _ in range(2)]
+    vm = lab.create_vm(*disks)
+    for stops in (1, 2):
+        baselines = [disk.enable_cbt().snapshot() for disk in disks]
+        vm.start()
+        for disk in disks:
+            disk.write(block=10 + stops)
+        lab.conditions.crash()
+        vm.start()
+        vm.shutdown()
+        for disk, baseline in zip(disks, baselines, strict=True):
+            assert_switched_off(disk, INCONSISTENT, times=stops, beside=disks)
+            assert_unrelated(baseline, disk)
 
 
 @decides("LIFE-06")

@@ -175,6 +175,31 @@ def test_going_back_to_a_snapshot_halts_a_running_vm(lab: Laboratory) -> None:
     assert lab.call("VM.get_power_state", lab.vm) == "Halted"
 
 
+def test_a_disk_that_the_snapshot_has_no_more_outlives_the_way_back(lab: Laboratory) -> None:
+    lab.call("VDI.enable_cbt", lab.vdi)
+    lab.write(lab.vdi, 3)
+    taken = lab.call("VM.snapshot", lab.vm, "taken", [])
+    (vdi,) = disks_of(lab, taken)
+    lab.call("VBD.destroy", lab.record(vdi)["VBDs"][0])
+    lab.call("VDI.data_destroy", vdi)
+    before = content(lab, lab.vdi)
+    lab.call("VM.revert", taken)
+    assert lab.host.db.exists("VDI", lab.vdi), "the only data there was is destroyed"
+    assert content(lab, lab.vdi) == before
+    assert disks_of(lab, lab.vm) == []
+
+
+def test_a_disk_that_came_after_the_snapshot_outlives_the_way_back(lab: Laboratory) -> None:
+    taken = lab.call("VM.snapshot", lab.vm, "taken", [])
+    first, other = lab.vdi, lab.disk()
+    lab.plug_into_vm(other)
+    for _ in range(2):  # the second time the origin of the snapshot is gone
+        lab.call("VM.revert", taken)
+        assert lab.host.db.exists("VDI", other)
+        assert not lab.host.db.exists("VDI", first)
+        (first,) = disks_of(lab, lab.vm)
+
+
 def test_nothing_goes_back_where_a_disk_has_only_metadata_left(lab: Laboratory) -> None:
     lab.call("VDI.enable_cbt", lab.vdi)
     taken = lab.call("VM.snapshot", lab.vm, "taken", [])

@@ -295,3 +295,14 @@ def test_a_copy_into_a_disk_waits_for_what_is_under_way_there(lab: Laboratory, f
     copied, other = lab.together(copying, (first, into, *arguments))
     assert not isinstance(other, Refusal)
     assert copied == into
+
+
+def test_a_copy_since_a_base_without_data_is_refused(lab: Laboratory) -> None:
+    lab.call("VDI.enable_cbt", lab.vdi)
+    base = lab.snapshot(lab.vdi)
+    lab.call("VDI.data_destroy", base)
+    source = lab.snapshot(lab.vdi)
+    into = lab.disk(virtual_size=lab.record(source)["virtual_size"])
+    refused = lab.refusal("VDI.copy", source, "OpaqueRef:NULL", base, into)
+    assert refused == ("VDI_INCOMPATIBLE_TYPE", base, "CBT metadata")
+    assert lab.record(into)["VBDs"] == []

@@ -7,7 +7,7 @@ from tests.harness.test_rawdisk import EXPORT, VDI, scripted, task
 from xencbt.harness.bitmap import BLOCK
 from xencbt.harness.endpoint import Endpoint
 from xencbt.harness.exchange import Recorder
-from xencbt.harness.images import export_pieces, serves_vhd
+from xencbt.harness.images import export_pieces, export_whole, serves_vhd
 from xencbt.harness.masking import Secrets
 from xencbt.harness.outcome import Failed, Indeterminate, Ok, Outcome
 from xencbt.harness.session import Session
@@ -33,6 +33,15 @@ def test_pieces_of_an_export_come_in_order() -> None:
     assert [(piece.block, set(piece.data)) for piece in taken] == [(0, {1}), (63, {64})]
     (exchange,) = (one for one in session.recorder.kept if one.method == EXPORT)
     assert exchange.step == f'{EXPORT}("OpaqueRef:1234…", vhd)'
+
+
+@pytest.mark.parametrize("status", ["success", "failure"])
+def test_a_whole_export_is_counted_and_not_looked_at(status: str) -> None:
+    with scripted(task(status, "VDI_IN_USE"), exports=answer(bytes(600), close=True)) as host:
+        session = Session.login(Endpoint.parse(host.url), "root", "pw", Recorder(Secrets()), deadline_s=5)
+        outcome = export_whole(session, VDI, form="vhd", deadline_s=5)
+        session.close()
+    assert outcome == (Ok(600) if status == "success" else Failed("VDI_IN_USE", ()))
 
 
 def test_an_export_without_its_end_is_indeterminate() -> None:

@@ -133,6 +133,23 @@ def test_a_command_that_fails_leaves_the_connection_of_use(recorder: Recorder) -
         assert client.read(0, 3) == b"xxx"
 
 
+def test_erasing_is_asked_for_without_data(recorder: Recorder) -> None:
+    seen = []
+
+    def story(sock: socket.socket) -> None:
+        open_up(sock)
+        for _ in range(2):
+            command, handle, offset, length = request(sock)
+            seen.append((command, offset, length))
+            sock.sendall(answer(handle))
+        request(sock)
+
+    with server(story) as at, NbdClient(at, recorder, deadline_s=DEADLINE_S).open(tls=False) as client:
+        client.trim(3, 5)
+        client.write_zeroes(7, 2**31)
+    assert seen == [(4, 3, 5), (6, 7, 2**31)]
+
+
 def silent(sock: socket.socket) -> None:
     sock.recv(1)
     sock.recv(1)
