@@ -246,7 +246,7 @@ STORAGE = {"sr-create": "vdi_create", "sr-snapshot": "vdi_snapshot", "sr-resize"
 """Capabilities of the run's SR, with the operation that it must allow."""
 
 PROBED = (
-    *("role", "cbt-calls", "cbt-licensed", "sr-cbt", "reset-on-boot"),
+    *("role", "cbt-calls", "cbt-licensed", "sr-cbt", "reset-on-boot", "hosts"),
     *(f"sr:{kind}" for kind in SR_KINDS),
     *sorted(BY_CONTROL),
     *("raw-export", "raw-import", *CALLS_OF_A_CONSENT, "nbd", "xe", *STORAGE),
