@@ -6,16 +6,18 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from xencbt.fixtures.cleanup import look, remove, restore
+from xencbt.fixtures.cleanup import look, marked, remove_marked, restore
 from xencbt.harness.capabilities import identify
 from xencbt.harness.claim import Claim, Taken, claims_folder
 from xencbt.harness.endpoint import Endpoint
-from xencbt.harness.entries import State, UnreadableJournal, named, not_restored, still_there
+from xencbt.harness.entries import State, UnreadableJournal, not_restored, still_there
 from xencbt.harness.errors import HarnessError, TargetUnreachable, UsageError
 from xencbt.harness.exchange import Recorder
 from xencbt.harness.journal import Journal, LiveJournal, journals_below, state_folder
 from xencbt.harness.judge import asked_password
+from xencbt.harness.marks import printable, quoted, why_not_healed
 from xencbt.harness.masking import Secrets
+from xencbt.harness.private import NotBelieved, refuse_not_private
 from xencbt.harness.recovery import needs_a_look
 from xencbt.harness.session import Session
 from xencbt.harness.settings import Settings, refuse_unread_certificate
@@ -85,21 +87,26 @@ class _Cleaner:
 
     def clean(self, path: Path) -> None:
         try:
+            refuse_not_private(path)
             journal = Journal.reopen(path)
         except LiveJournal as live:
             self.live += 1
-            print(f"{live}: skipped")
+            _say(f"{live}: skipped")
+            return
+        except NotBelieved as refusal:
+            self.broken = True
+            _say(f"refused journal {path}: {refusal}")
             return
         except (UnreadableJournal, HarnessError) as error:
             self.broken = True
-            print(f"broken journal {path}: {error}")
+            _say(f"broken journal {path}: {error}")
             return
         with journal:
             if _left(journal):
                 self._one(journal)
 
     def _one(self, journal: Journal) -> None:
-        print(f"{journal.path.parent} ({journal.header.url})")
+        _say(f"{journal.path.parent} ({journal.header.url})")
         if journal.header.own:
             self._gone_with_its_host(journal)
             return
@@ -108,7 +115,12 @@ class _Cleaner:
         except TargetUnreachable as error:
             self.unreached = True
             self.left += _left(journal)
-            print(f"  not cleaned: {error}")
+            _say(f"  not cleaned: {error}")
+            return
+        except NotBelieved as error:
+            self.broken = True
+            self.left += _left(journal)
+            _say(f"  not cleaned: {error}")
             return
         try:
             if self.dry_run:
@@ -118,7 +130,7 @@ class _Cleaner:
                     self._do(session, journal)
         except (Taken, HarnessError, Violation) as error:
             self.left += _left(journal)
-            print(f"  not cleaned: {error}")
+            _say(f"  not cleaned: {error}")
         finally:
             session.close()
 
@@ -134,14 +146,30 @@ class _Cleaner:
     def _session(self, journal: Journal) -> Session:
         header = journal.header
         url, user = self.target or header.url, self.user or header.user
-        trust = Trust.from_options(header.trust) if self.trust == Trust() else self.trust
+        trust = self._trust(journal)
         refuse_unread_certificate(url, trust)
-        session = Session.login(Endpoint.parse(url, trust), user, self._password(url, user), Recorder(Secrets()))
+        try:
+            endpoint = Endpoint.parse(url, trust)
+        except UsageError as error:
+            if self.target:
+                raise
+            raise NotBelieved(str(error)) from error
+        _say(f"  logging in to {endpoint.url} as {user}, {trust.words(endpoint.scheme)}")
+        session = Session.login(endpoint, user, self._password(url, user), Recorder(Secrets()))
         pool = identify(session).pool_uuid
         if pool != header.pool:
             session.close()
             raise TargetUnreachable(f"{url} is pool {pool}, and the run was on pool {header.pool}")
         return session
+
+    def _trust(self, journal: Journal) -> Trust:
+        """Return how the target is to be trusted: as the run did, but not blindly on the word of a file."""
+        if self.trust != Trust():
+            return self.trust
+        trust = Trust.from_options(journal.header.trust)
+        if trust.insecure:
+            raise NotBelieved("the run accepted any certificate: say --insecure again, or --ca or --fingerprint")
+        return trust
 
     def _claim(self, journal: Journal) -> Claim:
         """Claim the SR of the run, so that no other run is at work there; raises Taken, or HarnessError."""
@@ -157,20 +185,25 @@ class _Cleaner:
 
     def _show(self, session: Session, journal: Journal) -> None:
         for change in not_restored(journal.changes):
-            print(f"  would restore {change}")
+            why = why_not_healed(change, journal.borrowed)
+            _say(f"  would leave {change}: {why}" if why else f"  would restore {change}")
         items = still_there(journal.items)
+        marks = marked(session, journal)
+        if isinstance(marks, str):
+            raise HarnessError(marks)
         decision = look(session, journal) if needs_a_look(items) else None
         if isinstance(decision, str):
             raise HarnessError(decision)
         for item in items:
             if item.state is State.CREATED:
-                print(f"  would remove {named(item)}")
+                why = marks.why_not(item)
+                _say(f"  would leave {marks.shown(item)}: {why}" if why else f"  would remove {marks.shown(item)}")
             if decision is None:
                 continue
             for each in decision.found.get(item.token, ()):
-                print(f"  would remove {each.cls} {each.uuid}, whose answer was lost")
+                _say(f"  would remove {each.cls} {each.uuid} {quoted(each.name)}, whose answer was lost")
             if item.token in decision.unclear:
-                print(f"  would leave {decision.unclear[item.token]}")
+                _say(f"  would leave {decision.unclear[item.token]}")
         self.left += _left(journal)
 
     def _do(self, session: Session, journal: Journal) -> None:
@@ -179,7 +212,16 @@ class _Cleaner:
             time.sleep(max(0.0, QUIET_S - journal.age_s))  # the quiet window: nothing tells when it is over but time
         before = sum(item.state is State.REMOVED for item in journal.items)
         changes = len(not_restored(journal.changes))
-        troubles = [*restore(session, journal), *remove(session, journal, items)]
+        healing, troubles = [], []
+        for change in not_restored(journal.changes):
+            why = why_not_healed(change, journal.borrowed)
+            if why:
+                troubles.append(f"{change}, {why}: left")
+            else:
+                _say(f"  restoring {change}")
+                healing.append(change)
+        troubles += restore(session, journal, healing)
+        troubles += remove_marked(session, journal, items, lambda what: _say(f"  {what}"))
         removed = sum(item.state is State.REMOVED for item in journal.items) - before
         restored = changes - len(not_restored(journal.changes))
         self.removed += removed
@@ -187,7 +229,12 @@ class _Cleaner:
         self.left += _left(journal)
         print(f"  {removed} removed, {restored} restored, {_left(journal)} left")
         for trouble in troubles:
-            print(f"  {trouble}")
+            _say(f"  {trouble}")
+
+
+def _say(line: str) -> None:
+    """Print `line`, much of which a journal or a host says: nothing in it acts upon a terminal."""
+    print(printable(line), flush=True)
 
 
 def _left(journal: Journal) -> int:

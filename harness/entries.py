@@ -83,11 +83,15 @@ class Change:
 
 @dataclass(frozen=True, slots=True)
 class Contents:
-    """All that a journal says: items in order of intent, changes in the order in which they were made."""
+    """All that a journal says: items in order of intent, changes in the order in which they were made.
+
+    `borrowed` are the uuids of disks that the run was lent.
+    """
 
     header: Header
     items: tuple[Item, ...] = ()
     changes: tuple[Change, ...] = ()
+    borrowed: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,13 +114,15 @@ class Book:
         self.header: Header | None = None
         self.items: dict[str, Item] = {}
         self.changes: dict[str, Change] = {}
+        self.borrowed: set[str] = set()
 
     @property
     def contents(self) -> Contents:
         """Everything so far; raises UnreadableJournal where not even the header is there."""
         if self.header is None:
             raise UnreadableJournal("line 1: no header of a journal")
-        return Contents(self.header, tuple(self.items.values()), tuple(self.changes.values()))
+        items, changes = tuple(self.items.values()), tuple(self.changes.values())
+        return Contents(self.header, items, changes, frozenset(self.borrowed))
 
     def take(self, entry: Mapping[str, Any]) -> None:
         """Take one entry up; raises KeyError, TypeError or ValueError for what is none."""
@@ -127,6 +133,8 @@ class Book:
             raise ValueError("the header must come first")
         elif kind == "disturbed":
             self._disturb(entry)
+        elif kind == "borrowed":
+            self.borrowed.add(_text(entry["uuid"]))
         elif kind == "restored":
             self.changes[entry["token"]] = replace(self.changes[entry["token"]], restored=True)
         else:

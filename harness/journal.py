@@ -138,6 +138,7 @@ class Journal:
         book.header = contents.header
         book.items = {item.token: item for item in contents.items}
         book.changes = {change.token: change for change in contents.changes}
+        book.borrowed = set(contents.borrowed)
         journal = cls.__new__(cls)
         journal._begin(path, file, book, own=contents.header.own)
         return journal
@@ -245,6 +246,16 @@ class Journal:
         with self._writing:
             if ref in self._refs:
                 self.removed(self._refs[ref])
+
+    @property
+    def borrowed(self) -> frozenset[str]:
+        """The uuids of disks that are not the run's and that it was lent, to switch their tracking."""
+        return frozenset(self._book.borrowed)
+
+    def borrow(self, uuid: str) -> None:
+        """Write down that the run was lent the disk with that uuid."""
+        if uuid not in self._book.borrowed:
+            self._write({"entry": "borrowed", "uuid": uuid})
 
     def disturb(self, what: Disturbed, uuid: str, *, before: bool) -> str:
         """Write down that a state of something not ours is about to be changed; return the change's token."""

@@ -93,15 +93,8 @@ class Records:
                 raise Refusal("UUID_INVALID", cls, wanted)
             case "get_record", [ref]:
                 return self.shown(cls, ref)
-            case "add_to_other_config", [ref, key, value]:
-                row = self.row(cls, ref)
-                if key in row["other_config"]:
-                    raise Refusal("MAP_DUPLICATE_KEY", cls, "other_config", ref, key)
-                self.set(cls, ref, other_config={**row["other_config"], key: value})
-                return ""
-            case "remove_from_other_config", [ref, key]:
-                kept = {name: value for name, value in self.row(cls, ref)["other_config"].items() if name != key}
-                self.set(cls, ref, other_config=kept)
+            case "set_other_config", [ref, value]:
+                self.set(cls, ref, other_config=dict(value))
                 return ""
             case _, [ref] if call.startswith("get_") and call[4:] in self.row(cls, ref):
                 return self._unordered(self.row(cls, ref)[call[4:]])

@@ -181,9 +181,17 @@ def test_the_target_is_trusted_as_the_run_trusted_it(way: str, secured: Target, 
     path = dead_run(known, folder)
     with Journal.reopen(path) as journal:
         assert journal.header.trust == tuple(known.trust.as_options())
-    done = cleaned(known, tmp_path, "--journal-dir", str(folder))
+    if way == "insecure":  # is not remembered: whoever cleans has to say it again
+        before = path.read_bytes()
+        unsaid = cleaned(known, tmp_path, "--journal-dir", str(folder))
+        assert (unsaid.exit, "say --insecure again" in unsaid.stdout) == (3, True)
+        assert "logging in" not in unsaid.stdout
+        assert path.read_bytes() == before
+    words = ("--insecure",) if way == "insecure" else ()
+    done = cleaned(known, tmp_path, "--journal-dir", str(folder), *words)
     assert (done.exit, done.stderr) == (0, "")
     assert "4 removed, 1 restored, 0 left" in done.stdout
+    assert done.stdout.index(f"logging in to {known.url} as {known.user}") < done.stdout.index("removing VDI")
 
 
 def test_another_way_to_trust_may_be_said_and_a_wrong_certificate_is_not_talked_to(

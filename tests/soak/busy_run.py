@@ -105,7 +105,9 @@ def _not_ours(lab: Lab, disk: Disk) -> None:
     del disk
     seeded = lab.seeded_disk("no-cbt")
     seeded.attempt("disable_cbt")
-    lab.disk_at(lab.session.value("VDI.get_by_uuid", lab.bench.target.vdi)).enable_cbt()
+    lent = lab.disk_at(lab.session.value("VDI.get_by_uuid", lab.bench.target.vdi))
+    lab.journal.borrow(lent.uuid)
+    lent.enable_cbt()
 
 
 def _removes(lab: Lab, disk: Disk) -> None:

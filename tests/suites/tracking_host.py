@@ -75,12 +75,8 @@ class TrackingHost(Session):
         self.records[ref] = dict(record) | {"uuid": f"uuid-{len(self.records)}"}
         return ref
 
-    def _add_to_other_config(self, ref: str, key: str, value: str) -> Outcome:
-        self.records[ref]["other_config"] = self.records[ref]["other_config"] | {key: value}
-        return Ok("")
-
-    def _remove_from_other_config(self, ref: str, key: str) -> Outcome:
-        self.records[ref]["other_config"] = {k: v for k, v in self.records[ref]["other_config"].items() if k != key}
+    def _set_other_config(self, ref: str, value: Mapping[str, str]) -> Outcome:
+        self.records[ref]["other_config"] = dict(value)
         return Ok("")
 
     def _enable_cbt(self, ref: str) -> Outcome:
