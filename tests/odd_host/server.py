@@ -93,7 +93,7 @@ class _Handler(BaseHTTPRequestHandler):
         except OSError:
             told = {"status": "cancelled"}
         with host.records.lock:
-            if query["task_id"] in host.records.refs("task"):
+            if query.get("task_id") in host.records.refs("task"):
                 host.records.set("task", query["task_id"], **told)
         return None
 

@@ -41,8 +41,9 @@ def test_a_dead_host_ends_the_run_with_what_is_known(tmp_path: Path) -> None:
         "def test_c_never(disk):\n"
         "    pass\n"
     )
+    others = _emulators()
     with start_emulator() as target:
-        pid = _emulator_pid()
+        (pid,) = _emulators() - others
         extra = {"XENCBT_PASSWORD": target.password, "EMULATOR_PID": str(pid)}
         ran = xencbt(tmp_path, "run", *as_host(target), "--", "test_own.py", extra=extra)
     assert ran.exit == 4
@@ -52,9 +53,8 @@ def test_a_dead_host_ends_the_run_with_what_is_known(tmp_path: Path) -> None:
     assert ran.document["complete"] is False
 
 
-def _emulator_pid() -> int:
-    """Return the emulator that this process started: its child, by the kernel's list of children."""
+def _emulators() -> set[int]:
+    """Return the emulators that this process started: its children, by the kernel's list of them."""
     children = Path(f"/proc/{os.getpid()}/task/{os.getpid()}/children").read_text().split()
     lines = {int(child): Path(f"/proc/{child}/cmdline").read_bytes() for child in children}
-    (pid,) = [child for child, line in lines.items() if b"xencbt.fixtures.emulator" in line]
-    return pid
+    return {child for child, line in lines.items() if b"xencbt.fixtures.emulator" in line}
