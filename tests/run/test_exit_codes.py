@@ -56,6 +56,14 @@ def test_an_existing_folder_is_never_overwritten(tmp_path: Path) -> None:
     assert (tmp_path / "xencbt-out-2" / "run.json").is_file()
 
 
+def test_a_conftest_where_the_run_is_started_changes_nothing(tmp_path: Path) -> None:
+    (tmp_path / "tests").mkdir()
+    for folder in (tmp_path, tmp_path / "tests"):
+        (folder / "conftest.py").write_text("import pytest\n\n@pytest.fixture\ndef lab():\n    return None\n")
+    ran = xencbt(tmp_path, "run", "--requirement", "STATUS-02")
+    assert (ran.exit, ran.verdicts) == (0, {"STATUS-02": "pass"})
+
+
 def test_an_empty_selection_is_2(tmp_path: Path) -> None:
     ran = xencbt(tmp_path, "run", "--requirement", "ENABLE-02", "--suite", "disable")
     assert ran.exit == 2
