@@ -74,7 +74,7 @@ def probed(
     controlled: bool = False,
     xe: FakeXe | None = None,
 ) -> Capabilities:
-    monkeypatch.setattr("xencbt.harness.capabilities.handler_answers", lambda *_: handler)
+    monkeypatch.setattr("xencbt.harness.probing.handler_answers", lambda *_: handler)
     session = Probed(MODERN | (answers or {}))
     main = Repository("main", "ref", "uuid", "lvm", FEATURES if features is None else features, frozenset())
     found = probe(session, product(api_version), main, {"file": "u1"}, controlled=controlled, xe=xe or FakeXe())
