@@ -153,6 +153,7 @@ class Trial:
             exchange=kept[-1].as_json() if kept else None,
             rerun=self._judge.rerun(requirement, self.id),
             traceback=self._traceback,
+            bitmap=decided.block_map.as_json() if decided.block_map is not None else None,
         )
 
     def _mask(self, text: str) -> str:

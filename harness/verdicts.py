@@ -5,6 +5,8 @@ from collections import Counter
 from collections.abc import Collection, Iterable, Mapping
 from typing import ClassVar
 
+from xencbt.harness.blockmap import BlockMap
+
 
 class Verdict(enum.Enum):
     """What is known of a requirement or a test, worst first; every verdict but `pass` carries a reason."""
@@ -61,17 +63,25 @@ class Violation(AssertionError):
     """The target did what its documentation excludes: verdict `fail`.
 
     `expected` lists the allowed alternatives in words, `actual` says what came. `requirements` are the rows it breaks,
-    where that can be told, be they among those that its test decides or not; else it breaks all of those.
+    where that can be told, be they among those that its test decides or not; else it breaks all of those. `block_map`
+    is the bitmap that was judged, where it was one.
     """
 
     def __init__(
-        self, message: str, *, expected: Iterable[str] = (), actual: str = "", requirements: Iterable[str] = ()
+        self,
+        message: str,
+        *,
+        expected: Iterable[str] = (),
+        actual: str = "",
+        requirements: Iterable[str] = (),
+        block_map: BlockMap | None = None,
     ) -> None:
         super().__init__(message)
         self.message = message
         self.expected = tuple(expected)
         self.actual = actual
         self.requirements = tuple(requirements)
+        self.block_map = block_map
 
     def __str__(self) -> str:
         lines = [self.message]

@@ -30,6 +30,7 @@ from xencbt.harness.model.allowing import OPERATIONS
 from xencbt.harness.outcome import Failed, Indeterminate, Ok, Outcome
 from xencbt.harness.recovering import recovered
 from xencbt.harness.verdicts import NotExercised, Violation
+from xencbt.suites.listing import block_map
 from xencbt.suites.locked import assert_nothing_locked
 from xencbt.suites.play import Deed, Play
 from xencbt.suites.struck import (
@@ -270,6 +271,7 @@ class Line:
                 f"another disk's recorded changes moved by {what}",
                 expected=(str(self._recorded),),
                 actual=str(recorded),
+                block_map=block_map(recorded, self._recorded.blocks, self._baseline, self._bystander),
             )
 
     @staticmethod
