@@ -12,7 +12,8 @@ class Evidence:
     """What a reader needs to believe and to repeat a verdict other than `pass`; masked before it gets here.
 
     `expected` are the allowed alternatives in words, `steps` the calls of the (minimal) failing example in order,
-    `exchange` the last exchange, `rerun` the command line that runs the test again.
+    `exchange` the last exchange, `rerun` the command line that runs the test again. `axis` is, of a failed test that
+    made faults, what was wrong: the answer, the state that was left, or the recovery; else empty.
     """
 
     expected: tuple[str, ...] = ()
@@ -21,6 +22,7 @@ class Evidence:
     exchange: dict[str, Any] | None = None
     rerun: str = ""
     traceback: str = ""
+    axis: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,6 +93,7 @@ class Finding:
                 exchange=evidence["exchange"],
                 rerun=evidence["rerun"],
                 traceback=evidence["traceback"],
+                axis=evidence.get("axis", ""),
             ),
             created=dict(data.get("created", {})),
             largest_disk=data.get("largest_disk", 0),

@@ -219,6 +219,7 @@ def _test(finding: Finding) -> FindingRow:
             "exchange": evidence.exchange,
             "rerun": evidence.rerun,
             "traceback": evidence.traceback,
+            "axis": evidence.axis,
         },
         created=finding.created,
         largest_disk=finding.largest_disk,

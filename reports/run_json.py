@@ -85,6 +85,7 @@ class EvidenceRow(TypedDict):
     exchange: dict[str, Any] | None
     rerun: str
     traceback: str
+    axis: NotRequired[str]
 
 
 class FindingRow(TypedDict):

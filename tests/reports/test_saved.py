@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.reports.events import FAILURE, finding, run_started, whole_run
+from tests.reports.events import FAILURE, Event, finding, run_started, whole_run
 from tests.reports.folders import left_by
 from xencbt.harness.catalogue import catalogue_hash
 from xencbt.harness.verdicts import Verdict
@@ -21,10 +21,15 @@ from xencbt.reports.saved import UnreadableRun, read_run
 FINDINGS = (finding("ENABLE-01"), FAILURE, finding("DESTROY-01", Verdict.BLOCKED))
 
 
+def events() -> list[Event]:
+    """Return a run of this version: what another catalogue said is not known here."""
+    started = run_started(suite={"version": version("xencbt"), "catalogue_hash": catalogue_hash()})
+    return [started, *whole_run(*FINDINGS)[1:]]
+
+
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
-    started = run_started(suite={"version": version("xencbt"), "catalogue_hash": catalogue_hash()})
-    return left_by([started, *whole_run(*FINDINGS)[1:]], tmp_path / "run")
+    return left_by(events(), tmp_path / "run")
 
 
 def rewrite(folder: Path, change: Callable[[dict[str, Any]], object]) -> None:
@@ -115,8 +120,8 @@ def test_a_change_after_the_run_is_seen(folder: Path, change: Callable[[dict[str
 
 
 def test_events_that_were_changed_are_seen_as_well(folder: Path) -> None:
-    events = folder / "events.jsonl"
-    events.write_text(events.read_text().replace('"calls": 204', '"calls": 205'))
+    told = folder / "events.jsonl"
+    told.write_text(told.read_text().replace('"calls": 204', '"calls": 205'))
     assert "tests[2].calls" in refusal(folder)
 
 
@@ -186,7 +191,7 @@ def test_a_folder_in_place_of_the_file_is_refused(tmp_path: Path) -> None:
 @given(st.data())
 def test_no_damage_to_the_file_breaks_the_reader(tmp_path_factory: pytest.TempPathFactory, data: st.DataObject) -> None:
     folder = tmp_path_factory.mktemp("damaged") / "run"
-    left_by(whole_run(*FINDINGS), folder)
+    left_by(events(), folder)
     content = bytearray((folder / "run.json").read_bytes())
     at = data.draw(st.integers(0, len(content) - 1))
     content[at : at + data.draw(st.integers(1, 200))] = data.draw(st.binary(max_size=20))
