@@ -8,7 +8,7 @@ import pytest
 from hypothesis.errors import FailedHealthCheck, Unsatisfiable
 
 from xencbt.harness.blockmap import BlockMap
-from xencbt.harness.verdicts import ORDER, Undecided, Verdict, Violation
+from xencbt.harness.verdicts import ORDER, Axis, Undecided, Verdict, Violation
 
 
 class Phase(Enum):
@@ -23,7 +23,8 @@ class Phase(Enum):
 class Classified:
     """The meaning of one exception; `violated` are the requirements it names, none where it names none.
 
-    `block_map` is the bitmap that was judged, if it was one.
+    `axis` is what it says was wrong with a target that met a fault. `block_map` is the bitmap that was
+    judged, if it was one.
     """
 
     verdict: Verdict
@@ -31,6 +32,7 @@ class Classified:
     expected: tuple[str, ...] = ()
     actual: str = ""
     violated: tuple[str, ...] = ()
+    axis: Axis | None = None
     block_map: BlockMap | None = None
 
 
@@ -62,7 +64,13 @@ def _one(error: BaseException, phase: Phase) -> Classified:
             return Classified(Verdict.BLOCKED, f"could not be set up: {_first_line(error)}")
         if isinstance(error, Violation):
             return Classified(
-                Verdict.FAIL, error.message, error.expected, error.actual, error.requirements, error.block_map
+                Verdict.FAIL,
+                error.message,
+                error.expected,
+                error.actual,
+                error.requirements,
+                error.axis,
+                error.block_map,
             )
         return Classified(Verdict.FAIL, _first_line(error), actual=str(error))
     if isinstance(error, Unsatisfiable | FailedHealthCheck):

@@ -223,6 +223,7 @@ def _test(finding: Finding) -> FindingRow:
             "exchange": evidence.exchange,
             "rerun": evidence.rerun,
             "traceback": evidence.traceback,
+            "axis": evidence.axis,
             "bitmap": cast("BitmapRow | None", evidence.bitmap),
         },
         created=finding.created,

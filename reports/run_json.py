@@ -105,6 +105,7 @@ class EvidenceRow(TypedDict):
     exchange: dict[str, Any] | None
     rerun: str
     traceback: str
+    axis: NotRequired[str]
     bitmap: NotRequired[BitmapRow | None]
 
 

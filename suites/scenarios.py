@@ -34,8 +34,8 @@ if TYPE_CHECKING:
     from xencbt.fixtures.disks import Disk
     from xencbt.fixtures.lab import Lab
     from xencbt.fixtures.vms import Vm
-    from xencbt.harness.capabilities import Repository
     from xencbt.harness.expectations import Expectation
+    from xencbt.harness.repositories import Repository
 
 __all__ = [
     "DISK",

@@ -11,7 +11,7 @@ from xencbt.fixtures.bench import Bench
 from xencbt.fixtures.lab import Lab
 from xencbt.fixtures.targets import Target
 from xencbt.harness.bitmap import BLOCK, Bitmap
-from xencbt.harness.capabilities import Capabilities, Capability, Product, Repository
+from xencbt.harness.capabilities import Capabilities, Capability
 from xencbt.harness.journal import Journal
 from xencbt.harness.model import (
     Attach,
@@ -28,6 +28,7 @@ from xencbt.harness.model import (
 )
 from xencbt.harness.outcome import Failed, Ok, Outcome
 from xencbt.harness.profiles import XAPI
+from xencbt.harness.repositories import Repository
 from xencbt.harness.verdicts import Violation
 from xencbt.suites.play import Play, known_content
 from xencbt.suites.wording import words
@@ -35,6 +36,8 @@ from xencbt.suites.wording import words
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
+
+    from xencbt.harness.product import Product
 
 SIZE = 4 << 20
 
