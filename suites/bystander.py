@@ -6,6 +6,7 @@ from xencbt.harness.expectations import SUCCESS
 from xencbt.harness.session import Session
 from xencbt.harness.verdicts import Violation
 from xencbt.suites.executions import Executions
+from xencbt.suites.listing import block_map
 
 ENABLE, DISABLE = "VDI.enable_cbt", "VDI.disable_cbt"
 
@@ -39,4 +40,5 @@ class Bystander:
                 f"another disk's recorded changes moved by {what}",
                 expected=(str(self._recorded),),
                 actual=str(recorded),
+                block_map=block_map(recorded, self._recorded.blocks, self._baseline, self._disk),
             )
