@@ -13,7 +13,8 @@ class Evidence:
 
     `expected` are the allowed alternatives in words, `steps` the calls of the (minimal) failing example in order,
     `exchange` the last exchange, `rerun` the command line that runs the test again. `axis` is, of a failed test that
-    made faults, what was wrong: the answer, the state that was left, or the recovery; else empty.
+    made faults, what was wrong: the answer, the state that was left, or the recovery; else empty. `bitmap` is a
+    `BlockMap` as JSON data, where a listing of changed blocks was wrong.
     """
 
     expected: tuple[str, ...] = ()
@@ -23,6 +24,7 @@ class Evidence:
     rerun: str = ""
     traceback: str = ""
     axis: str = ""
+    bitmap: dict[str, Any] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,6 +98,7 @@ class Finding:
                 rerun=evidence["rerun"],
                 traceback=evidence["traceback"],
                 axis=evidence.get("axis", ""),
+                bitmap=evidence.get("bitmap"),
             ),
             created=dict(data.get("created", {})),
             largest_disk=data.get("largest_disk", 0),

@@ -171,6 +171,7 @@ class Trial:
             rerun=self._judge.rerun(requirement, self.id),
             traceback=self._traceback,
             axis=axis.value if (axis := self._axis(decided)) else "",
+            bitmap=decided.block_map.as_json() if decided.block_map is not None else None,
         )
 
     def _mask(self, text: str) -> str:
