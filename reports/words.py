@@ -27,13 +27,14 @@ def target_name(target: TargetRow | None) -> str:
 
 
 def label(row: RequirementRow) -> str:
-    """Return a requirement's verdict in words: with its deviation, and whether its level keeps it from deciding."""
+    """Return a requirement's verdict in words: its deviation, that it is flaky, that its level does not decide."""
     verdict = row["verdict"]
     if row["deviation"] and verdict == Verdict.PASS.value:
         return f"pass, by deviation {row['deviation']}"
+    flaky = ", flaky" if row.get("flaky") else ""
     if verdict != Verdict.PASS.value and not row["deciding"]:
-        return f"{verdict} (level {row['level']})"
-    return verdict
+        return f"{verdict}{flaky} (level {row['level']})"
+    return f"{verdict}{flaky}"
 
 
 def decides_nothing(rows: Iterable[RequirementRow]) -> bool:
@@ -79,9 +80,11 @@ def last_line(run: Run) -> str:
     for verdict in shown:
         note = f" ({by_deviation} by deviation)" if verdict is Verdict.PASS and by_deviation else ""
         parts.append(f"{run['counts'].get(verdict.value, 0)} {verdict.value}{note}")
+    flaky = sum(bool(row.get("flaky")) for row in rows)
+    flaky_ones = f" · {flaky} flaky" if flaky else ""
     took = "" if run["duration_s"] is None else f" · {duration(run['duration_s'])}"
     plural = "requirement" if len(rows) == 1 else "requirements"
-    return f"{len(rows)} {plural}: {', '.join(parts)}{took} · exit {run['exit']}"
+    return f"{len(rows)} {plural}: {', '.join(parts)}{flaky_ones}{took} · exit {run['exit']}"
 
 
 def run_trouble(run: Run) -> list[str]:
@@ -89,6 +92,12 @@ def run_trouble(run: Run) -> list[str]:
     if run["problems"]:
         return [problem["reason"] for problem in run["problems"]]
     return [] if run["complete"] else [verdict_sentence(run)]
+
+
+def attempts_words(test: FindingRow) -> str:
+    """Return the verdicts of a test's attempts in order, empty where there was but one: `fail, pass: flaky`."""
+    verdicts = ", ".join(attempt["verdict"] for attempt in test.get("attempts", ()))
+    return f"{verdicts}: flaky, the worst attempt decides" if test.get("flaky") else verdicts
 
 
 def nondeciding_note(test: FindingRow, rows: Iterable[RequirementRow]) -> str:
