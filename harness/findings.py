@@ -13,7 +13,8 @@ class Evidence:
 
     `expected` are the allowed alternatives in words, `steps` the calls of the (minimal) failing example in order,
     `exchange` the last exchange, `rerun` the command line that runs the test again. `axis` is, of a failed test that
-    made faults, what was wrong: the answer, the state that was left, or the recovery; else empty.
+    made faults, what was wrong: the answer, the state that was left, or the recovery; else empty. `bitmap` is a
+    `BlockMap` as JSON data, where a listing of changed blocks was wrong.
     """
 
     expected: tuple[str, ...] = ()
@@ -23,6 +24,7 @@ class Evidence:
     rerun: str = ""
     traceback: str = ""
     axis: str = ""
+    bitmap: dict[str, Any] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,7 +33,8 @@ class Finding:
 
     `requirement` are those it decides. Of a test that failed, `violated` are those that were broken, where it could
     tell (they need not be among those it can pass); where it could not, all were. `created` counts what was made on
-    the target by class, `largest_disk` is in bytes.
+    the target by class, `largest_disk` is in bytes; `sizes_not_run` says which
+    larger ones the test would have made and did not, and why.
     """
 
     id: str
@@ -47,6 +50,7 @@ class Finding:
     evidence: Evidence = field(default_factory=Evidence)
     created: dict[str, int] = field(default_factory=dict)
     largest_disk: int = 0
+    sizes_not_run: str = ""
 
     def verdict_of(self, requirement: str) -> Verdict:
         """Return what the test says of one requirement; a failure that names others came before it was decided."""
@@ -94,9 +98,11 @@ class Finding:
                 rerun=evidence["rerun"],
                 traceback=evidence["traceback"],
                 axis=evidence.get("axis", ""),
+                bitmap=evidence.get("bitmap"),
             ),
             created=dict(data.get("created", {})),
             largest_disk=data.get("largest_disk", 0),
+            sizes_not_run=data.get("sizes_not_run", ""),
         )
 
 

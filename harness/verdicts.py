@@ -6,6 +6,8 @@ from collections.abc import Collection, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import ClassVar
 
+from xencbt.harness.blockmap import BlockMap
+
 
 class Verdict(enum.Enum):
     """What is known of a requirement or a test, worst first; every verdict but `pass` carries a reason."""
@@ -71,11 +73,18 @@ class Violation(AssertionError):
 
     `expected` lists the allowed alternatives in words, `actual` says what came. `requirements` are the rows it breaks,
     where that can be told, be they among those that its test decides or not; else it breaks all of those. `axis` is
-    what of a target that met a fault was wrong; without one it is the state (see `judging`).
+    what of a target that met a fault was wrong; without one it is the state (see `judging`). `block_map` is the
+    bitmap that was judged, where it was one.
     """
 
     def __init__(
-        self, message: str, *, expected: Iterable[str] = (), actual: str = "", requirements: Iterable[str] = ()
+        self,
+        message: str,
+        *,
+        expected: Iterable[str] = (),
+        actual: str = "",
+        requirements: Iterable[str] = (),
+        block_map: BlockMap | None = None,
     ) -> None:
         super().__init__(message)
         self.message = message
@@ -83,6 +92,7 @@ class Violation(AssertionError):
         self.actual = actual
         self.requirements = tuple(requirements)
         self.axis: Axis | None = None
+        self.block_map = block_map
 
     def __str__(self) -> str:
         lines = [self.message]

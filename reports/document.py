@@ -1,6 +1,7 @@
 """From the events of a run to run.json: the verdict of each requirement and of the whole; pure."""
 
 from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING, cast
 from urllib.parse import urlsplit, urlunsplit
 
 from xencbt.harness.attempts import Tried
@@ -10,6 +11,9 @@ from xencbt.harness.findings import Finding
 from xencbt.harness.verdicts import Exit, Verdict, counts, exit_code, worst
 from xencbt.reports.run_json import SCHEMA, AttemptRow, FindingRow, JournalRow, RequirementRow, Run, SuiteRow, TargetRow
 from xencbt.reports.told import Event, Told, gather
+
+if TYPE_CHECKING:
+    from xencbt.reports.run_json import BitmapRow
 
 STOPPING = frozenset({Verdict.BLOCKED, Verdict.NOT_EXERCISED})
 """Verdicts at which a run with -x stops, undecided."""
@@ -119,10 +123,16 @@ def _requirement(known: Catalogue, row: Requirement, tests: Sequence[Tried], tol
         verdict=verdict.value,
         reason=_reason(verdict, row.id, own, told),
         deviation=", ".join(deviations) or None,
+        sizes_not_run=_sizes_not_run(own),
         counts=counts(test.verdict_of(row.id) for test in own),
         tests=[test.worst.id for test in own],
         flaky=any(test.is_flaky_for(row.id) for test in own),
     )
+
+
+def _sizes_not_run(own: Sequence[Tried]) -> str | None:
+    told = {one.sizes_not_run for test in own for one in test.attempts if one.sizes_not_run}
+    return "; ".join(sorted(told)) or None
 
 
 def _reason(verdict: Verdict, requirement: str, own: Sequence[Tried], told: Told) -> str:
@@ -238,9 +248,11 @@ def _test(test: Tried) -> FindingRow:
             "rerun": evidence.rerun,
             "traceback": evidence.traceback,
             "axis": evidence.axis,
+            "bitmap": cast("BitmapRow | None", evidence.bitmap),
         },
         created=finding.created,
         largest_disk=finding.largest_disk,
+        sizes_not_run=finding.sizes_not_run,
         attempts=[_attempt(one) for one in test.attempts] if len(test.attempts) > 1 else [],
         flaky=test.flaky,
     )

@@ -66,7 +66,8 @@ class RequirementRow(TypedDict):
     """One requirement: the worst verdict of its tests, and all their counts.
 
     `reason` is empty only for `pass`. `deviation` names the accepted deviations a pass (or another verdict) needed, as
-    in `D-01, D-02`, and is None where there was none. `deciding` tells whether the level counts for the exit code.
+    in `D-01, D-02`, and is None where there was none. `sizes_not_run`: which disk sizes its tests
+    left out, and why; None where none. `deciding` tells whether the level counts for the exit code.
     `flaky`: attempts at one of its tests disagree, a pass among them; the verdict is that of the worst attempt.
     """
 
@@ -80,13 +81,34 @@ class RequirementRow(TypedDict):
     verdict: str
     reason: str
     deviation: str | None
+    sizes_not_run: NotRequired[str | None]
     counts: dict[str, int]
     tests: list[str]
     flaky: NotRequired[bool]
 
 
+BitmapRow = TypedDict(
+    "BitmapRow",
+    {
+        "from": str,
+        "to": str,
+        "block_size": int,
+        "blocks": int,
+        "expected": list[list[int]],
+        "reported": list[list[int]],
+        "missing": list[list[int]],
+        "extra": list[list[int]],
+        "cut": bool,
+    },
+)
+"""A listing of changed blocks beside what it had to be: runs `[first, last]` of blocks; `cut` where some are left out.
+
+`from` and `to` name the disks as the steps do. `missing` had to be marked and were not, `extra` the other way round.
+"""
+
+
 class EvidenceRow(TypedDict):
-    """What a reader needs to believe and to repeat a verdict."""
+    """What a reader needs to believe and to repeat a verdict; `bitmap` where a listing of changed blocks was wrong."""
 
     expected: list[str]
     actual: str
@@ -95,6 +117,7 @@ class EvidenceRow(TypedDict):
     rerun: str
     traceback: str
     axis: NotRequired[str]
+    bitmap: NotRequired[BitmapRow | None]
 
 
 class AttemptRow(TypedDict):
@@ -127,6 +150,7 @@ class FindingRow(TypedDict):
     evidence: EvidenceRow
     created: dict[str, int]
     largest_disk: int
+    sizes_not_run: NotRequired[str]
     attempts: NotRequired[list[AttemptRow]]
     flaky: NotRequired[bool]
 

@@ -163,7 +163,8 @@ class Interruption:
         for earlier, later in combinations(self._states(), 2):
             bitmap = self.play.listing(earlier, later)
             if bitmap is not None and {earlier, later} <= images.keys():
-                assert_safe(bitmap, images[earlier], images[later], f"from {earlier} to {later}")
+                pair = self.play.disks[earlier], self.play.disks[later]
+                assert_safe(bitmap, images[earlier], images[later], f"from {earlier} to {later}", between=pair)
 
     def judge_by_content(self) -> None:
         """Expect that every listing that is given marks all blocks in which the contents really differ.

@@ -108,8 +108,12 @@ def test_an_honest_host_passes(play: Play) -> None:
 def test_a_lost_bit_is_a_violation(play: Play, host: TrackingHost) -> None:
     begun(play)
     host.twists["VDI.list_changed_blocks"] = marking(lambda blocks: blocks - {7})
-    with pytest.raises(Violation, match="from baseline to disk: a backup would lose block 7"):
+    with pytest.raises(Violation, match="from baseline to disk: a backup would lose block 7") as caught:
         play.listing("baseline", "disk")
+    assert caught.value.block_map is not None
+    drawn = caught.value.block_map.as_json()
+    assert (drawn["from"], drawn["to"]) == (play.disks["baseline"].shown, play.disks["disk"].shown)
+    assert (drawn["expected"], drawn["reported"], drawn["missing"], drawn["extra"]) == ([[7, 7]], [], [[7, 7]], [])
 
 
 def test_a_superfluous_bit_is_a_violation_only_where_precision_is_asked_for(play: Play, host: TrackingHost) -> None:
