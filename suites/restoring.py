@@ -38,7 +38,11 @@ def assert_safe(bitmap: Bitmap, before: bytes, after: bytes, what: str = "the li
 
     Raises Violation with the blocks that a backup would lose.
     """
-    wanted = differing(before, after)
+    assert_marked(bitmap, differing(before, after), what)
+
+
+def assert_marked(bitmap: Bitmap, wanted: frozenset[int], what: str) -> None:
+    """Expect that every block of `wanted`, those in which two contents differ, is marked; raises as `assert_safe`."""
     missed = wanted - bitmap.blocks
     if missed:
         raise Violation(

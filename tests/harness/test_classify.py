@@ -1,5 +1,4 @@
 import pytest
-
 from hypothesis.errors import Flaky, FlakyReplay, FlakyStrategyDefinition
 
 from xencbt.harness.classify import Phase, classify
