@@ -20,7 +20,7 @@ from xencbt.fixtures.lab import Lab
 from xencbt.fixtures.latency import measured_latency
 from xencbt.fixtures.targets import Target, dial, start_emulator
 from xencbt.harness import searching
-from xencbt.harness.capabilities import Capability, listed_methods
+from xencbt.harness.capabilities import Capability
 from xencbt.harness.catalogue import catalogue_hash
 from xencbt.harness.claim import Taken, claims_folder
 from xencbt.harness.errors import HarnessError, UsageError
@@ -28,6 +28,7 @@ from xencbt.harness.exchange import Recorder
 from xencbt.harness.faults import canonical
 from xencbt.harness.masking import Secrets
 from xencbt.harness.planning import Plan, PlannedTest, make_plan
+from xencbt.harness.probing import listed_methods
 from xencbt.harness.selection import check_names
 from xencbt.harness.settings import Settings
 from xencbt.harness.spending import Budget
@@ -139,8 +140,11 @@ class Judge:
         settings = self.settings
         if settings.emulated_here:
             profile = "documented" if settings.profile == "documented" else "xapi"
-            hosts = settings.emulator_hosts
-            return self._open.enter_context(start_emulator(profile=profile, user=settings.user, hosts=hosts))
+            return self._open.enter_context(
+                start_emulator(
+                    profile=profile, user=settings.user, hosts=settings.emulator_hosts, defects=settings.defects
+                )
+            )
         password = settings.password or asked_password(settings)
         return dial(
             settings.target,
@@ -243,6 +247,7 @@ class Judge:
             words += ["--xe", shlex.join(settings.xe)]
         if settings.emulator_hosts != 1:
             words += ["--emulator-hosts", str(settings.emulator_hosts)]
+        words += [f"--defect={each}" for each in settings.defects]
         words += [f"--faults={each}" for each in settings.faults]
         if settings.speed != "quick":
             words += ["--speed", settings.speed]

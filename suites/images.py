@@ -56,7 +56,9 @@ class Images:
         pairs = enumerate(zip_longest(before, after, fillvalue=ZEROS))
         differing = frozenset(block for block, (old, new) in pairs if old != new)
         try:
-            assert_marked(bitmap, differing, f"from {earlier} to {later}")
+            disks = self._play.disks[earlier], self._play.disks[later]
+            what = f"from {earlier} to {later}"
+            assert_marked(bitmap, differing, what, size=disks[1].size, between=disks)
         except Violation as violation:
             violation.requirements = ("LIST-02",)
             raise

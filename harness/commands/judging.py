@@ -1,0 +1,154 @@
+"""`xencbt run` and `xencbt plan`: the pytest plugin's front with an exit code of its own."""
+
+import argparse
+import json
+import os
+import shlex
+import signal
+import sys
+from pathlib import Path
+from types import FrameType
+
+import pytest
+
+import xencbt.suites
+from xencbt.harness.asked import names_in
+from xencbt.harness.commands import Commands
+from xencbt.harness.errors import UsageError
+from xencbt.harness.lab_run import run_lab
+from xencbt.harness.options import OPTIONS
+from xencbt.harness.run import Front
+from xencbt.harness.verdicts import Exit
+from xencbt.reports.plan import full
+
+IGNORE_REWRITING = "-Wignore::pytest.PytestAssertRewriteWarning"
+"""This command has imported already what pytest would like to rewrite; suites do without."""
+
+EPILOG = "Arguments after -- are handed to pytest."
+
+
+def add(commands: Commands) -> None:
+    """Add `run` and `plan`, which take the same options."""
+    run = commands.add_parser("run", help="judge a target", epilog=EPILOG)
+    _add_options(run)
+    run.add_argument(
+        "-n",
+        dest="workers",
+        metavar="N",
+        help="judge with N workers, each with an emulated host, or a --sr, of its own; with --lab: N targets at once",
+    )
+    run.add_argument("--lab", action="store_true", help="judge the [targets.NAME] of the configuration side by side")
+    run.add_argument("--targets", metavar="NAME,…", help="with --lab: only these targets")
+    run.set_defaults(call=_run)
+    plan = commands.add_parser("plan", help="say what `run` would do, by reads only", epilog=EPILOG)
+    _add_options(plan)
+    plan.add_argument("--json", action="store_true", help="as JSON")
+    plan.set_defaults(call=_plan)
+
+
+def _add_options(parser: argparse.ArgumentParser) -> None:
+    for option in OPTIONS:
+        if option.kind == "switch":
+            parser.add_argument(option.flag, action="store_true", help=option.help)
+        else:
+            parser.add_argument(
+                option.flag,
+                action="append" if option.kind == "list" else "store",
+                metavar=option.metavar or None,
+                choices=option.choices or None,
+                help=option.help,
+            )
+
+
+def _run(chosen: argparse.Namespace, for_pytest: list[str]) -> int:
+    if chosen.lab or chosen.targets:
+        return _lab(chosen, for_pytest)
+    front = Front(command=shlex.join(["xencbt", *sys.argv[1:]]))
+    workers = [] if chosen.workers is None else ["-n", chosen.workers]
+    code = _pytest(front, [*_plugin_arguments(chosen), *workers], for_pytest)
+    if front.usage is not None:
+        print(f"xencbt: {front.usage}", file=sys.stderr)
+        return Exit.USAGE
+    if front.exit is not None:
+        return front.exit
+    # pytest stopped before the run could be decided: its own words are on the terminal
+    return Exit.USAGE if code == pytest.ExitCode.USAGE_ERROR else Exit.ERROR
+
+
+def _lab(chosen: argparse.Namespace, for_pytest: list[str]) -> int:
+    if not chosen.lab:
+        print("xencbt: --targets needs --lab: the names are those of the lab's targets", file=sys.stderr)
+        return Exit.USAGE
+    try:
+        return run_lab(
+            {option.key: getattr(chosen, option.key) for option in OPTIONS},
+            only=names_in([chosen.targets] if chosen.targets else []),
+            at_once=_positive(chosen.workers),
+            command=shlex.join(["xencbt", *sys.argv[1:]]),
+            for_pytest=for_pytest,
+            environment=os.environ,
+        )
+    except UsageError as error:
+        print(f"xencbt: {error}", file=sys.stderr)
+        return Exit.USAGE
+
+
+def _positive(number: str | None) -> int | None:
+    if number is not None and not (number.isdecimal() and int(number) > 0):
+        raise UsageError(f"-n takes how many targets are judged at once, from 1, not {number!r}")
+    return None if number is None else int(number)
+
+
+def _plan(chosen: argparse.Namespace, for_pytest: list[str]) -> int:
+    front = Front(command=shlex.join(["xencbt", *sys.argv[1:]]), planning=True)
+    code = _pytest(front, _plugin_arguments(chosen), for_pytest)
+    if front.usage is not None or code == pytest.ExitCode.USAGE_ERROR:
+        print(f"xencbt: {front.usage or 'pytest does not accept these arguments'}", file=sys.stderr)
+        return Exit.USAGE
+    if front.plan is None:
+        print(f"xencbt: {front.trouble or 'no test was selected'}", file=sys.stderr)
+        return Exit.ERROR if front.trouble or code != pytest.ExitCode.NO_TESTS_COLLECTED else Exit.UNDECIDED
+    print(json.dumps(front.plan, indent=2, ensure_ascii=False) if chosen.json else full(front.plan))
+    return Exit.OK if front.plan["run"] else Exit.UNDECIDED
+
+
+def _pytest(front: Front, arguments: list[str], for_pytest: list[str]) -> int | pytest.ExitCode:
+    words = ["-c", os.devnull, "--rootdir", xencbt.suites.__path__[0], "-p", "no:cacheprovider"]
+    words += ["-qq", "--no-header", "--no-summary", "--tb=no", "--strict-markers", *arguments]
+    if not any(_names_a_place(word) for word in for_pytest):
+        # a conftest.py where the command happens to be started has no say in how the suites judge
+        words += ["--noconftest", "--pyargs", xencbt.suites.__name__]
+    signal.signal(signal.SIGTERM, _interrupt)
+    try:
+        return pytest.main([*words, *for_pytest, IGNORE_REWRITING], plugins=[front])
+    except SystemExit:  # from a conftest.py or a plugin: whatever it says, nothing was judged
+        print("xencbt: something ended the run before it began", file=sys.stderr)
+        return pytest.ExitCode.INTERNAL_ERROR
+
+
+def _plugin_arguments(chosen: argparse.Namespace) -> list[str]:
+    words: list[str] = []
+    for option in OPTIONS:
+        value = getattr(chosen, option.key)
+        if option.kind == "switch":
+            words += [option.pytest_flag] if value else []
+        elif option.kind == "list":
+            words += [f"{option.pytest_flag}={each}" for each in value or ()]
+        elif value is not None:
+            words.append(f"{option.pytest_flag}={value}")
+    return words
+
+
+def _names_a_place(word: str) -> bool:
+    """Tell whether a pytest argument names tests: a path, a node id, or a package after --pyargs."""
+    if word.startswith("-"):
+        return word == "--pyargs"
+    try:
+        return Path(word.partition("::")[0]).exists()
+    except OSError:  # longer than any name of a file: an expression
+        return False
+
+
+def _interrupt(signum: int, frame: FrameType | None) -> None:  # noqa: ARG001  the signature of a signal handler
+    """Make SIGTERM end a run as Ctrl-C does: what was created is removed, and run.json says it is not complete."""
+    raise KeyboardInterrupt
