@@ -113,8 +113,9 @@ def _names(test_id: str) -> tuple[str, str]:
 
 def _details(test: FindingRow, rows: Sequence[RequirementRow]) -> StatusDetails | None:
     if test["verdict"] == Verdict.PASS.value:
-        by = f"pass, by deviation {', '.join(test['deviations'])}" if test["deviations"] else ""
-        return StatusDetails(message=by) if by else None
+        by = f"by deviation {', '.join(test['deviations'])}" if test["deviations"] else ""
+        cut = f"not run: {test['sizes_not_run']}" if test.get("sizes_not_run") else ""
+        return StatusDetails(message=visible(", ".join(filter(None, ("pass", by, cut))))) if by or cut else None
     note = nondeciding_note(test, rows)
     message = f"{test['verdict']}{f' ({note})' if note else ''}: {test['reason']}"
     return StatusDetails(

@@ -108,6 +108,7 @@ def _requirement(known: Catalogue, row: Requirement, findings: Sequence[Finding]
         verdict=verdict.value,
         reason=_reason(verdict, row.id, own, told),
         deviation=", ".join(deviations) or None,
+        sizes_not_run="; ".join(sorted({finding.sizes_not_run for finding in own if finding.sizes_not_run})) or None,
         counts=counts(finding.verdict_of(row.id) for finding in own),
         tests=[finding.id for finding in own],
     )
@@ -228,4 +229,5 @@ def _test(finding: Finding) -> FindingRow:
         },
         created=finding.created,
         largest_disk=finding.largest_disk,
+        sizes_not_run=finding.sizes_not_run,
     )

@@ -82,6 +82,7 @@ def _of_test(test: FindingRow, rows: list[RequirementRow], run: Run) -> dict[str
         "level": ", ".join(known.get(name, "") for name in test["requirement"]),
         "verdict": test["verdict"],
         "deviation": ", ".join(test["deviations"]),
+        "sizes not run": test.get("sizes_not_run", ""),
         "seed": str(run["seed"]),
         "target": target_name(run["target"]),
         "examples": str(test["examples"]),

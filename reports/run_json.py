@@ -59,7 +59,8 @@ class RequirementRow(TypedDict):
     """One requirement: the worst verdict of its tests, and all their counts.
 
     `reason` is empty only for `pass`. `deviation` names the accepted deviations a pass (or another verdict) needed, as
-    in `D-01, D-02`, and is None where there was none. `deciding` tells whether the level counts for the exit code.
+    in `D-01, D-02`, and is None where there was none. `sizes_not_run`: which disk sizes its tests
+    left out, and why; None where none. `deciding` tells whether the level counts for the exit code.
     """
 
     id: str
@@ -72,6 +73,7 @@ class RequirementRow(TypedDict):
     verdict: str
     reason: str
     deviation: str | None
+    sizes_not_run: NotRequired[str | None]
     counts: dict[str, int]
     tests: list[str]
 
@@ -125,6 +127,7 @@ class FindingRow(TypedDict):
     evidence: EvidenceRow
     created: dict[str, int]
     largest_disk: int
+    sizes_not_run: NotRequired[str]
 
 
 class JournalRow(TypedDict):
