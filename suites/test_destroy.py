@@ -495,5 +495,24 @@ def test_what_a_vm_snapshot_keeps_of_a_disk_without_data(lab: Lab) -> None:
     assert_same_content(kept.read(), data, "the other disk of the VM snapshot")
 
 
+@decides("DESTROY-08")
+def test_there_is_no_way_back_to_a_vm_snapshot_of_which_only_metadata_is_left(lab: Lab) -> None:
+    """The VM keeps the disk that it has, with all its bytes: nothing could take its place."""
+    disk, _ = backup_set(lab)
+    with lab.precondition("a VM snapshot"):
+        vm = lab.create_vm(disk)
+        taken = vm.snapshot()
+        (held,) = taken.disks()
+        held_by_nobody(lab, *taken.vbds())
+    held.data_destroy()
+    data = disk.read()
+    with lab.unchanged(disk, held, after="a refused VM.revert"):
+        outcome = vm.attempt_revert(taken)
+        lab.check(outcome, refusals.wrong_type(VdiType.CBT_METADATA, held.ref), "VM.revert to metadata alone")
+    if _devices(vm) != [disk.ref]:
+        raise Violation("the VM has other disks", expected=(str(disk),), actual=str(_devices(vm)))
+    assert_same_content(disk.read(), data, "the disk of the VM")
+
+
 def _devices(vm: Vm) -> list[str]:
     return sorted(vbd["VDI"] for vbd in vm.vbds().values())
