@@ -50,9 +50,13 @@ def suite_identity() -> dict[str, str]:
 class Judge:
     """Opens the target lazily and closes everything in reverse; one per process."""
 
-    def __init__(self, settings: Settings, *, leasing: bool = False) -> None:
-        """Judge as `settings` say; with `leasing`, on the first of their SRs that is free, beside other workers."""
+    def __init__(self, settings: Settings, *, leasing: bool = False, shrink: bool = True) -> None:
+        """Judge as `settings` say; with `leasing`, on the first of their SRs that is free, beside other workers.
+
+        With `shrink`, shorter ways to a failure are looked for, on an emulated host.
+        """
         self.settings = settings
+        self._shrink = shrink
         self._leasing = leasing and not settings.emulated_here
         self._turns: Turns | None = None
         self.leased_kinds: frozenset[str] = frozenset()
@@ -175,7 +179,8 @@ class Judge:
     def search(self) -> hypothesis.settings:
         """How much hypothesis searches; it shrinks only where calls cost nothing but time on an emulated host."""
         examples = None if self.plan is None else self.plan.examples
-        return searching.profile(self.settings.speed, shrink=self.bench.target.kind == "emulator", examples=examples)
+        shrink = self._shrink and self.bench.target.kind == "emulator"
+        return searching.profile(self.settings.speed, shrink=shrink, examples=examples)
 
     def make_plan(self, tests: Sequence[PlannedTest]) -> Plan:
         """Plan the run of `tests` by reads only, and begin to spend its budget; raises HarnessError.
