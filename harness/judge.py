@@ -36,15 +36,21 @@ from xencbt.harness.turns import Turns, reaches_beyond
 from xencbt.harness.verdicts import NotRun
 from xencbt.proxies.interceptor import Interceptor
 from xencbt.suites.costs import costs
+from xencbt.suites.kill_score import kill_score, suite_hash
 
 DEFAULT_BUDGET_S = 1800.0
 
 LEASED = "is leased by a worker of this run, which shares it with nobody"
 
 
-def suite_identity() -> dict[str, str]:
-    """Return what tells one suite from another: its version and the hash of its catalogue."""
-    return {"version": version("xencbt"), "catalogue_hash": catalogue_hash()}
+def suite_identity() -> dict[str, Any]:
+    """Return what tells one suite from another: its version, the hashes of catalogue and tests, and its proof."""
+    return {
+        "version": version("xencbt"),
+        "catalogue_hash": catalogue_hash(),
+        "suite_hash": suite_hash(),
+        "kill_score": kill_score(),
+    }
 
 
 class Judge:

@@ -54,8 +54,8 @@ class Fate(Enum):
 class Attempt:
     """One run of the suites, as its run.json tells; `trouble` says why it decided nothing, where it did not.
 
-    `failed` are the requirements that failed, `killers` the tests. `calls` and `seconds` are those of the whole run, which
-    ends at the kill it was to find; `seconds` are of the process, with the start of the emulated host.
+    `failed` are the requirements that failed, `killers` the tests. `calls` and `seconds` are those of the whole run,
+    which ends at the kill it was to find; `seconds` are of the process, with the start of the emulated host.
     """
 
     command: str
@@ -99,15 +99,19 @@ def broken(command: str, trouble: str, seconds: float) -> Attempt:
 
 @dataclass(frozen=True, slots=True)
 class Hunted:
-    """A defect and the runs against it: `design` by the tests of the requirement it declares, then `rest` by all others.
+    """A defect and the runs against it: `design` by the tests of the requirement it declares, `rest` by all others.
 
-    With `whole` one run tried every test, and stopped at no kill.
+    The second is made only where the first killed nothing. Instead of both, `whole` tries every test to the end.
     """
 
     defect: Planted
     design: Attempt | None = None
     rest: Attempt | None = None
     whole: Attempt | None = None
+
+    def after(self, kind: str, run: Attempt) -> "Hunted":
+        """Return it with one more run: of the `kind` design, rest or whole."""
+        return Hunted(self.defect, **({one: getattr(self, one) for one in ("design", "rest", "whole")} | {kind: run}))
 
     @property
     def declared(self) -> str:
@@ -165,8 +169,7 @@ class Clean:
 class Proof:
     """The defects that were hunted and the clean runs beside them.
 
-    `deciding` are the tests of each requirement, `searching` those that draw what they do. `requirements` are those
-    whose kills are counted: all of the catalogue, unless a selection was asked for (`partial`).
+    `deciding` are the tests of each requirement, `searching` those that draw what they do; `partial`: not all defects.
     """
 
     hunted: tuple[Hunted, ...]
@@ -203,9 +206,13 @@ class Proof:
 
     @property
     def idle(self) -> tuple[str, ...]:
-        """Requirements with tests, of a level that can fail, that no run against a defect failed."""
+        """Requirements with tests, of a level that can fail, that failed in no run against a defect.
+
+        Of a part they are looked for among the declared ones.
+        """
         killing = {each for one in self.hunted for tried in one.attempts for each in tried.failed}
-        judged = [row.id for row in CATALOGUE if row.level != Level.INFORMATIONAL and row.id in self.deciding]
+        wanted = {one.declared for one in self.hunted} if self.partial else self.deciding
+        judged = [row.id for row in CATALOGUE if row.level != Level.INFORMATIONAL and row.id in wanted]
         return tuple(each for each in judged if each not in killing)
 
     @property

@@ -2,7 +2,7 @@
 
 import importlib
 import pkgutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from inspect import signature
 from types import ModuleType
 
@@ -35,13 +35,17 @@ def deciding_tests() -> dict[str, tuple[str, ...]]:
 
 
 def searching_tests() -> frozenset[str]:
-    """Return the ids of the tests that draw what they do: hypothesis their arguments, or a state machine their calls."""
+    """Return the ids of the tests that draw what they do: hypothesis arguments, or a state machine calls."""
     return frozenset(
         id_of(name, test)
         for name in suite_modules()
         for test, value in vars(importlib.import_module(name)).items()
-        if test.startswith("test_") and callable(value) and (is_property(value) or "search" in signature(value).parameters)
+        if test.startswith("test_") and callable(value) and _draws(value)
     )
+
+
+def _draws(test: Callable[..., object]) -> bool:
+    return is_property(test) or "search" in signature(test).parameters
 
 
 def _marked(module: ModuleType) -> Iterator[tuple[str, tuple[str, ...]]]:
