@@ -47,13 +47,22 @@ class _Running:
 class Errands:
     """Carries out errands, at most `at_once` at a time, each within `deadline_s`.
 
-    `ended` gets each one that ended, and returns those that follow from it, which go first.
+    `ended` gets each one that ended, and returns those that follow from it, which go first. `body` is what the process
+    of an errand does.
     """
 
-    def __init__(self, at_once: int, *, deadline_s: float, ended: Callable[[Ended], Iterable[Errand]]) -> None:
+    def __init__(
+        self,
+        at_once: int,
+        *,
+        deadline_s: float,
+        ended: Callable[[Ended], Iterable[Errand]],
+        body: Callable[[Errand], None] = hunt,
+    ) -> None:
         self._at_once = at_once
         self._deadline_s = deadline_s
         self._ended = ended
+        self._body = body
         self._running: list[_Running] = []
         self._forks = multiprocessing.get_context("forkserver")
         self._forks.set_forkserver_preload([MOTHER])
@@ -71,7 +80,7 @@ class Errands:
             self._stop()
 
     def _begin(self, errand: Errand) -> None:
-        process = self._forks.Process(target=hunt, args=(errand,), name=errand.name)
+        process = self._forks.Process(target=self._body, args=(errand,), name=errand.name)
         process.start()
         self._running.append(_Running(errand, process, time.monotonic()))
 

@@ -8,7 +8,16 @@ from xencbt.harness.catalogue import Catalogue, Level, Requirement, catalogue
 from xencbt.harness.events import UnreadableEvents
 from xencbt.harness.findings import Finding
 from xencbt.harness.verdicts import Exit, Verdict, counts, exit_code, worst
-from xencbt.reports.run_json import SCHEMA, FindingRow, JournalRow, RequirementRow, Run, TargetRow
+from xencbt.reports.run_json import (
+    SCHEMA,
+    FindingRow,
+    JournalRow,
+    KillScoreRow,
+    RequirementRow,
+    Run,
+    SuiteRow,
+    TargetRow,
+)
 from xencbt.reports.told import Event, Told, gather
 
 if TYPE_CHECKING:
@@ -47,7 +56,7 @@ def _run(told: Told, known: Catalogue) -> Run:
         profile=_profile(told),
         strict=bool(started["strict"]),
         command=started["command"],
-        suite={"version": started["suite"]["version"], "catalogue_hash": started["suite"]["catalogue_hash"]},
+        suite=_suite(started["suite"]),
         selection={
             "suites": list(started["selection"]["suites"]),
             "requirements": list(started["selection"]["requirements"]),
@@ -60,6 +69,27 @@ def _run(told: Told, known: Catalogue) -> Run:
         tests=[_test(finding) for finding in findings],
         problems=[{"verdict": Verdict.ERROR.value, "reason": reason} for reason in told.problems],
         journal=_journal(told),
+    )
+
+
+def _suite(told: Event) -> SuiteRow:
+    return SuiteRow(
+        version=told["version"],
+        catalogue_hash=told["catalogue_hash"],
+        suite_hash=str(told.get("suite_hash", "")),
+        kill_score=None if told.get("kill_score") is None else _kill_score(told["kill_score"]),
+    )
+
+
+def _kill_score(told: Event) -> KillScoreRow:
+    return KillScoreRow(
+        killed=int(told["killed"]),
+        of=int(told["of"]),
+        survivors=[str(name) for name in told["survivors"]],
+        date=str(told["date"]),
+        version=str(told["version"]),
+        catalogue_hash=str(told["catalogue_hash"]),
+        suite_hash=str(told["suite_hash"]),
     )
 
 

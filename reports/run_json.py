@@ -5,11 +5,31 @@ from typing import Any, NotRequired, TypedDict
 SCHEMA = "xencbt.run/1"
 
 
+class KillScoreRow(TypedDict):
+    """How the suites fared against the defects of the emulated host: of those that must die by design, how many did.
+
+    `date` is when that was measured, `version` and the hashes tell of which suites.
+    """
+
+    killed: int
+    of: int
+    survivors: list[str]
+    date: str
+    version: str
+    catalogue_hash: str
+    suite_hash: str
+
+
 class SuiteRow(TypedDict):
-    """What judged: the version of the suites and the hash of the catalogue."""
+    """What judged: the version of the suites, and the hashes of the catalogue and of the tests.
+
+    `kill_score` is what was measured last, maybe of other tests than these; None where nothing was.
+    """
 
     version: str
     catalogue_hash: str
+    suite_hash: str
+    kill_score: KillScoreRow | None
 
 
 class SelectionRow(TypedDict):

@@ -204,6 +204,17 @@ def test_a_disk_that_a_vm_snapshot_holds_can_be_the_later_one(lab: Lab) -> None:
     assert_listed(baseline, held, {4})
 
 
+@decides("LIST-07")
+@needs("vm-power")
+def test_a_disk_that_a_checkpoint_holds_can_be_the_later_one(lab: Lab) -> None:
+    """The VBDs of a checkpoint read as attached, since it is a suspended VM's snapshot; it is no use of the disk."""
+    disk, baseline = tracked(lab)
+    vm = lab.create_vm(disk, power_state="Running")
+    disk.write(block=4)
+    (held,) = vm.checkpoint().disks()
+    assert_listed(baseline, held, {4})
+
+
 @decides("LIST-10")
 @pytest.mark.parametrize("power_state", IN_POWER_STATES)
 def test_listing_needs_no_vm_offline_and_changes_nothing(lab: Lab, power_state: PowerState) -> None:
