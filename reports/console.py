@@ -37,7 +37,7 @@ def _proof(run: Run) -> list[str]:
     score = run["suite"]["kill_score"]
     if score is None:
         return []
-    missed = f", not by {', '.join(score['survivors'])}" if score["survivors"] else ""
+    missed = f", not {', '.join(score['survivors'])}" if score["survivors"] else ""
     same = score["suite_hash"] == run["suite"]["suite_hash"]
     tests = "these tests" if same else "an earlier state of these tests"
     said = f"{tests} noticed {score['killed']} of {score['of']} planted defects{missed} ({score['date']})"

@@ -209,9 +209,8 @@ def test_a_disk_that_a_vm_snapshot_holds_can_be_the_later_one(lab: Lab) -> None:
 def test_a_disk_that_a_checkpoint_holds_can_be_the_later_one(lab: Lab) -> None:
     """The VBDs of a checkpoint read as attached, since it is a suspended VM's snapshot; it is no use of the disk."""
     disk, baseline = tracked(lab)
-    vm = lab.create_vm(disk, power_state="Running")
     disk.write(block=4)
-    (held,) = vm.checkpoint().disks()
+    (held,) = lab.create_vm(disk, power_state="Running").checkpoint().disks()
     assert_listed(baseline, held, {4})
 
 
