@@ -266,7 +266,7 @@ def test_steps_for_other_clients_and_attempts_are_shown_where_there_are_any() ->
     test["evidence"]["replay"] = {
         "bundle": "bundles/1.json",
         "python": "import XenAPI",
-        "xe": "xe vdi-list",
+        "xe": "xe vdi",
         "steps": [],
     }
     test["attempts"] = [{"verdict": "pass", "reason": ""}]
