@@ -15,7 +15,6 @@ from typing import Any
 import hypothesis
 
 from xencbt.fixtures.bench import Bench
-from xencbt.fixtures.fences import Limits
 from xencbt.fixtures.lab import Lab
 from xencbt.fixtures.latency import measured_latency
 from xencbt.fixtures.targets import Target, dial, start_emulator
@@ -26,11 +25,14 @@ from xencbt.harness.claim import Taken, claims_folder
 from xencbt.harness.errors import HarnessError, UsageError
 from xencbt.harness.exchange import Recorder
 from xencbt.harness.faults import canonical
+from xencbt.harness.integrity import own_integrity
 from xencbt.harness.masking import Secrets
+from xencbt.harness.needs import Needs
 from xencbt.harness.planning import Plan, PlannedTest, make_plan
 from xencbt.harness.probing import listed_methods
 from xencbt.harness.selection import check_names
 from xencbt.harness.settings import Settings
+from xencbt.harness.sizes import Limits
 from xencbt.harness.spending import Budget
 from xencbt.harness.turns import Turns, reaches_beyond
 from xencbt.harness.verdicts import NotRun
@@ -44,10 +46,14 @@ LEASED = "is leased by a worker of this run, which shares it with nobody"
 
 
 def suite_identity() -> dict[str, Any]:
-    """Return what tells one suite from another: its version, the hashes of catalogue and tests, and its proof."""
+    """Return what tells one suite from another: its version, hashes of catalogue, files and tests, and its proof."""
+    own = own_integrity()
     return {
         "version": version("xencbt"),
         "catalogue_hash": catalogue_hash(),
+        "files_hash": own.files_hash,
+        "modified": own.modified,
+        "changed": list(own.changed),
         "suite_hash": suite_hash(),
         "kill_score": kill_score(),
     }
@@ -203,6 +209,8 @@ class Judge:
             tests,
             capabilities=bench.capabilities,
             consents=bench.consents,
+            reached=bench.reached,
+            limits=bench.limits,
             costs=costs(),
             latency_s=measured_latency(bench),
             examples=searching.EXAMPLES[settings.speed],
@@ -223,9 +231,9 @@ class Judge:
         target = self.bench.target
         return self._open.enter_context(Interceptor(target.url, target.trust))
 
-    def lab(self, test_id: str, declared: frozenset[str] | None = None) -> Lab:
-        """Return the lab of one test, which is held to the needs it declared, if any."""
-        lab = Lab(self.bench, test_id, declared)
+    def lab(self, test_id: str, needed: Needs | None = None) -> Lab:
+        """Return the lab of one test, which is held to what it declared as `needed`."""
+        lab = Lab(self.bench, test_id, needed)
         lab.keep_on_failure = self.settings.keep_on_failure
         lab.thorough = self.settings.speed != "quick"
         return lab

@@ -21,6 +21,7 @@ from xencbt.harness.model import DataDestroy
 from xencbt.harness.nbd_protocol import NbdRefused
 from xencbt.harness.needs import needs
 from xencbt.harness.outcome import Failed, Ok, Outcome
+from xencbt.harness.sizes import GIB, Reach
 from xencbt.harness.verdicts import Violation
 from xencbt.suites.destroying import (
     METADATA,
@@ -31,7 +32,6 @@ from xencbt.suites.destroying import (
     metadata_only,
     waiting,
 )
-from xencbt.suites.edges import GIB
 from xencbt.suites.histories import WRITING, History, histories
 from xencbt.suites.listing import assert_listed, assert_same_listings, listings
 from xencbt.suites.restoring import assert_comparable, assert_safe, assert_same_content, assert_unrelated, contents
@@ -129,11 +129,12 @@ def test_the_data_of_a_system_disk_goes_for_good(lab: Lab) -> None:
 
 
 @decides("DESTROY-01", "DESTROY-06")
+@needs(reach=Reach(4 * GIB + SIZE, disks=4))
 def test_more_than_4_gib_are_destroyed_like_less(lab: Lab) -> None:
-    """The data is gone for good, and what was written beyond 4 GiB goes on to the next snapshot."""
-    beyond = block_count(4 * GIB) + 1
+    """The data is gone for good, and what was written beyond 4 GiB (near the end of what may be made) goes on."""
     with lab.precondition("a set of a large disk"):
-        disk = lab.create_disk(size=4 * GIB + SIZE).enable_cbt()
+        disk = lab.create_disk(size=lab.largest_size()).enable_cbt()
+        beyond = block_count(disk.size - SIZE) + 1
         first, middle = disk.snapshot(), disk.write(block=beyond).snapshot()
         last = disk.write(block=1).snapshot()
     with data_freed(middle):
@@ -492,6 +493,25 @@ def test_what_a_vm_snapshot_keeps_of_a_disk_without_data(lab: Lab) -> None:
     if devices not in ([kept.ref], sorted([kept.ref, held.ref])):
         raise Violation("the VM snapshot has other disks", expected=(f"{kept}, perhaps {held}",), actual=str(devices))
     assert_same_content(kept.read(), data, "the other disk of the VM snapshot")
+
+
+@decides("DESTROY-08")
+def test_there_is_no_way_back_to_a_vm_snapshot_of_which_only_metadata_is_left(lab: Lab) -> None:
+    """The VM keeps the disk that it has, with all its bytes: nothing could take its place."""
+    disk, _ = backup_set(lab)
+    with lab.precondition("a VM snapshot"):
+        vm = lab.create_vm(disk)
+        taken = vm.snapshot()
+        (held,) = taken.disks()
+        held_by_nobody(lab, *taken.vbds())
+    held.data_destroy()
+    data = disk.read()
+    with lab.unchanged(disk, held, after="a refused VM.revert"):
+        outcome = vm.attempt_revert(taken)
+        lab.check(outcome, refusals.wrong_type(VdiType.CBT_METADATA, held.ref), "VM.revert to metadata alone")
+    if _devices(vm) != [disk.ref]:
+        raise Violation("the VM has other disks", expected=(str(disk),), actual=str(_devices(vm)))
+    assert_same_content(disk.read(), data, "the disk of the VM")
 
 
 def _devices(vm: Vm) -> list[str]:
