@@ -103,6 +103,32 @@ def test_metadata_tells_what_the_snapshot_told(lab: Lab, history: History, chose
                 assert_same_content(snapshot.read(), images[snapshot], "a snapshot that was left alone")
 
 
+AFTERWARDS: dict[str, Callable[[Disk], object]] = {
+    "the disk grows": lambda disk: disk.resize(disk.size + GROWTH),
+    "the disk is cloned": Disk.clone,
+    "the disk is copied": Disk.copy,
+    "the SR is scanned": lambda disk: disk.lab.conditions.scan(MAIN),
+    "a snapshot comes and goes": lambda disk: disk.snapshot().destroy(),
+}
+
+
+@decides("LIST-09")
+@pytest.mark.parametrize("happens", AFTERWARDS)
+def test_metadata_is_a_baseline_whatever_happens_next(lab: Lab, happens: str) -> None:
+    """What was written before it and after it is listed since snapshots that have no data any more."""
+    disk, (first, middle, last) = backup_set(lab)
+    first.data_destroy()
+    last.data_destroy()
+    disk.write(block=8)
+    AFTERWARDS[happens](disk)
+    later = disk.write(block=9).snapshot()
+    assert_listed(first, later, {1, 2, 8, 9})
+    assert_listed(last, later, {8, 9})
+    assert_listed(last, disk, {8, 9})
+    assert_listed(first, last, {1, 2})
+    assert_safe(middle.changed_blocks_to(later), middle.read(), later.read(), between=(middle, later))
+
+
 @decides("DESTROY-02")
 def test_destroying_data_twice_changes_nothing_more(lab: Lab) -> None:
     """What has no data any more is left as it is, whatever happened to the disk in between."""
