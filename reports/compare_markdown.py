@@ -5,7 +5,7 @@ from collections.abc import Iterable, Iterator
 from xencbt.reports.changes import Change, RowChange
 from xencbt.reports.compare_text import counts, moved, sentence
 from xencbt.reports.comparison import Comparison
-from xencbt.reports.literal import literal
+from xencbt.reports.markdown import literal
 from xencbt.reports.run_json import Run
 from xencbt.reports.words import duration, target_name
 

@@ -6,7 +6,6 @@ import sys
 from pathlib import Path
 
 from xencbt.harness.commands import Commands
-from xencbt.harness.commands.writing import write
 from xencbt.harness.errors import UsageError
 from xencbt.harness.verdicts import Exit
 from xencbt.reports.compare_json import as_json
@@ -16,6 +15,7 @@ from xencbt.reports.comparison import SLOWER, compare
 from xencbt.reports.layout import Paint, colour_wanted
 from xencbt.reports.pages import comparison as comparison_page
 from xencbt.reports.saved import read_run
+from xencbt.reports.wanted import STANDARD_OUTPUT, write
 
 EPILOG = "Exit code: 0 no regression, 1 regression, 2 not comparable (it says why), 3 what was named is no run."
 
@@ -51,12 +51,8 @@ def _compare(chosen: argparse.Namespace, _: list[str]) -> int:
     try:
         old, new = read_run(Path(chosen.old)), read_run(Path(chosen.new))
         comparison = compare(old.run, new.run, slower=chosen.slower)
-        files = {
-            chosen.html: comparison_page.render,
-            chosen.markdown: markdown,
-            chosen.json: as_json,
-        }
-        for name, render in files.items():
+        files = ((chosen.html, comparison_page.render), (chosen.markdown, markdown), (chosen.json, as_json))
+        for name, render in files:
             if name is not None:
                 write(name, render(comparison, chosen.old, chosen.new))
     except UsageError as error:
@@ -65,6 +61,6 @@ def _compare(chosen: argparse.Namespace, _: list[str]) -> int:
     for saved, name in ((old, chosen.old), (new, chosen.new)):
         if not saved.checked:
             print(f"xencbt: {name} is taken at its word: there are no events beside it to check it by", file=sys.stderr)
-    if "-" not in files:
+    if STANDARD_OUTPUT not in {name for name, _ in files}:
         print(text(comparison, chosen.old, chosen.new, Paint(colour_wanted(sys.stdout, os.environ))))
     return comparison.exit

@@ -8,21 +8,9 @@ from importlib import resources
 import jinja2
 from markupsafe import Markup
 
+from xencbt.reports.html.page import SYMBOLS
 from xencbt.reports.plain import visible
 from xencbt.reports.words import duration
-
-SYMBOLS = {
-    "error": "!",
-    "fail": "✗",
-    "stale": "↻",
-    "blocked": "■",
-    "not exercised": "◌",
-    "known": "≈",
-    "unsupported": "∅",
-    "not run": "·",
-    "pass": "✓",
-}
-"""What tells verdicts apart where colours do not."""
 
 
 def page(template: str, **shown: object) -> bytes:
@@ -30,10 +18,14 @@ def page(template: str, **shown: object) -> bytes:
     style = _text("page.css")
     digest = base64.b64encode(hashlib.sha256(style.encode()).digest()).decode()
     policy = f"default-src 'none'; style-src 'sha256-{digest}'; base-uri 'none'; form-action 'none'"
-    laid = _environment().get_template(f"{template}.html").render(
-        **shown,
-        policy=policy,
-        style=Markup(style),  # noqa: S704  our own file
+    laid = (
+        _environment()
+        .get_template(f"{template}.html")
+        .render(
+            **shown,
+            policy=policy,
+            style=Markup(style),  # noqa: S704  our own file
+        )
     )
     return laid.encode("utf-8", "backslashreplace")
 

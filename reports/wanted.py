@@ -1,6 +1,5 @@
-"""Where a command writes what it was asked for: a file of the user's, whole or not at all, or standard output."""
+"""Where a report goes that was asked for by name: a file of the user's, whole or not at all, or standard output."""
 
-import sys
 from pathlib import Path
 
 from xencbt.harness.errors import UsageError
