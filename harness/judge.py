@@ -25,6 +25,7 @@ from xencbt.harness.claim import Taken, claims_folder
 from xencbt.harness.errors import HarnessError, UsageError
 from xencbt.harness.exchange import Recorder
 from xencbt.harness.faults import canonical
+from xencbt.harness.integrity import own_integrity
 from xencbt.harness.masking import Secrets
 from xencbt.harness.needs import Needs
 from xencbt.harness.planning import Plan, PlannedTest, make_plan
@@ -43,9 +44,16 @@ DEFAULT_BUDGET_S = 1800.0
 LEASED = "is leased by a worker of this run, which shares it with nobody"
 
 
-def suite_identity() -> dict[str, str]:
-    """Return what tells one suite from another: its version and the hash of its catalogue."""
-    return {"version": version("xencbt"), "catalogue_hash": catalogue_hash()}
+def suite_identity() -> dict[str, Any]:
+    """Return what tells one suite from another: its version, and the hashes of its catalogue and of its files."""
+    own = own_integrity()
+    return {
+        "version": version("xencbt"),
+        "catalogue_hash": catalogue_hash(),
+        "files_hash": own.files_hash,
+        "modified": own.modified,
+        "changed": list(own.changed),
+    }
 
 
 class Judge:

@@ -22,6 +22,7 @@ def summary(run: Run, folder: Path | None = None, paint: Paint = _PLAIN) -> str:
     verdict = hanging("verdict", verdict_sentence(run))
     ending = [paint(_WORST_BY_EXIT.get(run["exit"], "error"), verdict)]
     ending += [hanging("problem", problem["reason"]) for problem in run["problems"][1:]]  # the verdict says the first
+    ending += _flaky(run)
     ending += _noted(run)
     ending += _left_behind(run)
     ending.append(f"seed     {run['seed']} (the same choices again: --seed {run['seed']})")
@@ -29,6 +30,12 @@ def summary(run: Run, folder: Path | None = None, paint: Paint = _PLAIN) -> str:
         ending.append(f"reports  {folder}/")
     ending.append(last_line(run))
     return "\n\n".join(filter(None, (failure_blocks(run, paint), requirement_table(run, paint), "\n".join(ending))))
+
+
+def _flaky(run: Run) -> list[str]:
+    names = ", ".join(row["id"] for row in run["requirements"] if row.get("flaky"))
+    said = f"{names}: passed in one attempt and not in another; the worst attempt decides"
+    return [hanging("flaky", said, pad=len("verdict"))] if names else []
 
 
 def _noted(run: Run) -> list[str]:

@@ -87,6 +87,8 @@ def _of_test(test: FindingRow, rows: list[RequirementRow], run: Run) -> dict[str
         "target": target_name(run["target"]),
         "examples": str(test["examples"]),
         "calls": str(test["calls"]),
+        "attempts": ", ".join(attempt["verdict"] for attempt in test.get("attempts", ())),
+        "flaky": str(bool(test.get("flaky"))).lower(),
     }
 
 

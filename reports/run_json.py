@@ -6,10 +6,17 @@ SCHEMA = "xencbt.run/1"
 
 
 class SuiteRow(TypedDict):
-    """What judged: the version of the suites and the hash of the catalogue."""
+    """What judged: the version of the suites and the hashes of the catalogue and of the package's files.
+
+    `modified` tells whether the files were not as installed, and `changed` what of them; None, and an empty
+    `files_hash`, where the run did not say.
+    """
 
     version: str
     catalogue_hash: str
+    files_hash: NotRequired[str]
+    modified: NotRequired[bool | None]
+    changed: NotRequired[list[str]]
 
 
 class SelectionRow(TypedDict):
@@ -61,6 +68,7 @@ class RequirementRow(TypedDict):
     `reason` is empty only for `pass`. `deviation` names the accepted deviations a pass (or another verdict) needed, as
     in `D-01, D-02`, and is None where there was none. `sizes_not_run`: which disk sizes its tests
     left out, and why; None where none. `deciding` tells whether the level counts for the exit code.
+    `flaky`: attempts at one of its tests disagree, a pass among them; the verdict is that of the worst attempt.
     """
 
     id: str
@@ -76,6 +84,7 @@ class RequirementRow(TypedDict):
     sizes_not_run: NotRequired[str | None]
     counts: dict[str, int]
     tests: list[str]
+    flaky: NotRequired[bool]
 
 
 BitmapRow = TypedDict(
@@ -111,8 +120,22 @@ class EvidenceRow(TypedDict):
     bitmap: NotRequired[BitmapRow | None]
 
 
+class AttemptRow(TypedDict):
+    """One of several attempts at a test."""
+
+    verdict: str
+    reason: str
+    examples: int
+    calls: int
+    duration_s: float
+
+
 class FindingRow(TypedDict):
-    """One test. `examples` and `calls` count what it tried and how often it called the target."""
+    """One test. `examples` and `calls` count what it tried and how often it called the target.
+
+    Of a test that was run again everything is told of the worst attempt; `attempts` are all of them in order, and empty
+    where there was but one. `flaky`: one passed, another did not.
+    """
 
     id: str
     requirement: list[str]
@@ -128,6 +151,8 @@ class FindingRow(TypedDict):
     created: dict[str, int]
     largest_disk: int
     sizes_not_run: NotRequired[str]
+    attempts: NotRequired[list[AttemptRow]]
+    flaky: NotRequired[bool]
 
 
 class JournalRow(TypedDict):
@@ -138,6 +163,13 @@ class JournalRow(TypedDict):
     left: list[Any]
     troubles: list[str]
     clean: NotRequired[list[str]]
+
+
+class RerunRow(TypedDict):
+    """The run of which this one ran the failed tests again, whose findings it holds as well."""
+
+    started: str
+    exit: int
 
 
 class ProblemRow(TypedDict):
@@ -152,7 +184,8 @@ class Run(TypedDict):
 
     `complete` is false for a run that was interrupted or ended early; `duration_s` is None where its end is not known,
     `target` None where none was reached, `journal` None where a run that ended early left no word of it. `counts` are
-    the verdicts of the requirements, `chapters` the ones that the selection touched.
+    the verdicts of the requirements, `chapters` the ones that the selection touched. `rerun_of` is None where every
+    test ran for the first time.
     """
 
     schema: str
@@ -166,6 +199,7 @@ class Run(TypedDict):
     profile: str
     strict: bool
     command: str
+    rerun_of: NotRequired[RerunRow | None]
     suite: SuiteRow
     selection: SelectionRow
     target: TargetRow | None

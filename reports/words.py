@@ -31,14 +31,15 @@ def target_name(target: TargetRow | None) -> str:
 
 
 def label(row: RequirementRow) -> str:
-    """Return a requirement's verdict in words: with its deviation or sizes left out, and whether its level decides."""
+    """Return a requirement's verdict in words: its deviation or sizes left out, flakiness, and whether it decides."""
     verdict = row["verdict"]
     if verdict == Verdict.PASS.value:
         by = f"by deviation {row['deviation']}" if row["deviation"] else ""
         return ", ".join(filter(None, (verdict, by, SIZES_NOT_RUN if row.get("sizes_not_run") else "")))
+    flaky = ", flaky" if row.get("flaky") else ""
     if verdict != Verdict.PASS.value and not row["deciding"]:
-        return f"{verdict} (level {row['level']})"
-    return verdict
+        return f"{verdict}{flaky} (level {row['level']})"
+    return f"{verdict}{flaky}"
 
 
 def decides_nothing(rows: Iterable[RequirementRow]) -> bool:
@@ -89,9 +90,11 @@ def last_line(run: Run) -> str:
     for verdict in shown:
         note = f" ({said})" if verdict is Verdict.PASS and said else ""
         parts.append(f"{run['counts'].get(verdict.value, 0)} {verdict.value}{note}")
+    flaky = sum(bool(row.get("flaky")) for row in rows)
+    flaky_ones = f" · {flaky} flaky" if flaky else ""
     took = "" if run["duration_s"] is None else f" · {duration(run['duration_s'])}"
     plural = "requirement" if len(rows) == 1 else "requirements"
-    return f"{len(rows)} {plural}: {', '.join(parts)}{took} · exit {run['exit']}"
+    return f"{len(rows)} {plural}: {', '.join(parts)}{flaky_ones}{took} · exit {run['exit']}"
 
 
 def run_trouble(run: Run) -> list[str]:
@@ -99,6 +102,12 @@ def run_trouble(run: Run) -> list[str]:
     if run["problems"]:
         return [problem["reason"] for problem in run["problems"]]
     return [] if run["complete"] else [verdict_sentence(run)]
+
+
+def attempts_words(test: FindingRow) -> str:
+    """Return the verdicts of a test's attempts in order, empty where there was but one: `fail, pass: flaky`."""
+    verdicts = ", ".join(attempt["verdict"] for attempt in test.get("attempts", ()))
+    return f"{verdicts}: flaky, the worst attempt decides" if test.get("flaky") else verdicts
 
 
 def nondeciding_note(test: FindingRow, rows: Iterable[RequirementRow]) -> str:

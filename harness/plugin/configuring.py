@@ -10,7 +10,8 @@ from xencbt.harness.errors import HarnessError, TargetUnreachable, UsageError
 from xencbt.harness.leases import check_leases, turned
 from xencbt.harness.options import OPTIONS
 from xencbt.harness.plugin.hearing import Receiver, Silence
-from xencbt.harness.plugin.stash import RUN, front_of, is_worker, paint, refused
+from xencbt.harness.plugin.stash import EARLIER, RUN, front_of, is_worker, paint, refused
+from xencbt.harness.rerunning import adopted, read_earlier
 from xencbt.harness.run import Run
 from xencbt.harness.selection import check_names
 from xencbt.harness.settings import Settings, load
@@ -51,7 +52,8 @@ def pytest_configure(config: pytest.Config) -> None:
     if front_of(config) is not None:
         watch = Live(lambda line: print(line, flush=True), paint(), quiet=settings.quiet).show
         config.pluginmanager.register(Silence(), "xencbt-silence")
-    config.stash[RUN] = run = Run(settings, sink, watch)
+    earlier = config.stash[EARLIER].findings if EARLIER in config.stash else ()
+    config.stash[RUN] = run = Run(settings, sink, watch, earlier=earlier)
     config.pluginmanager.register(Receiver(run, config), "xencbt-receiver")
 
 
@@ -60,6 +62,9 @@ def _settings(config: pytest.Config) -> Settings:
     if is_worker(config):
         given["seed"] = config.workerinput["cbt_seed"]  # type: ignore[attr-defined]  # xdist gives it to its workers
     settings = load(given, environment=os.environ, folder=config.invocation_params.dir)
+    if settings.rerun is not None:
+        config.stash[EARLIER] = earlier = read_earlier(settings.rerun)
+        settings = adopted(settings, earlier, given)
     for requirement in settings.requirements:
         CATALOGUE[requirement]
     check_names(settings.suites, suite_names(), "suite")

@@ -90,7 +90,13 @@ def test_a_run_says_what_was_asked_and_of_whom() -> None:
     assert (run["profile"], run["speed"], run["duration_s"]) == ("xapi", "quick", 12.3)
     assert run["target"] is not None
     assert run["target"]["kind"] == "emulator"
-    assert run["suite"] == {"version": "0.1.0", "catalogue_hash": "abc123"}
+    assert run["suite"] == {
+        "version": "0.1.0",
+        "catalogue_hash": "abc123",
+        "files_hash": "",
+        "modified": None,
+        "changed": [],
+    }
     assert run["journal"] == {"created": 3, "removed": 3, "left": [], "troubles": [], "clean": []}
 
 

@@ -101,6 +101,8 @@ def test_a_junit_case_says_what_it_decides_and_under_what() -> None:
         "target": "emulated host xencbt emulator 0.1.0",
         "examples": "5",
         "calls": "30",
+        "attempts": "",
+        "flaky": "false",
     }
     assert case.get("time") == "0.250"
 
