@@ -214,7 +214,7 @@ def test_a_disk_that_a_vm_snapshot_holds_can_be_the_later_one(lab: Lab) -> None:
 @decides("LIST-07")
 @needs("vm-power")
 def test_a_disk_that_a_checkpoint_holds_can_be_the_later_one(lab: Lab) -> None:
-    """The VBDs of a checkpoint read as attached, since it is a suspended VM's snapshot; it is no use of the disk."""
+    """Nor is it one that the VBDs of a snapshot with memory read as attached: nobody can write to it."""
     disk, baseline = tracked(lab)
     disk.write(block=4)
     (held,) = lab.create_vm(disk, power_state="Running").checkpoint().disks()
