@@ -4,6 +4,7 @@ from typing import Any
 
 import pytest
 
+from xencbt.harness.plugin.beginning import command_of
 from xencbt.harness.plugin.stash import JUDGED, RUN, SHIPMENT, WORKERS, front_of
 from xencbt.harness.run import Run
 from xencbt.harness.sinks import Written
@@ -12,8 +13,9 @@ from xencbt.harness.workers import Workers
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_configure_node(node: Any) -> None:
-    """Hand every worker the run's seed."""
+    """Hand every worker the run's seed, and the command line as the user gave it."""
     node.workerinput["cbt_seed"] = node.config.stash[RUN].settings.seed
+    node.workerinput["cbt_command"] = command_of(node.config)
     if WORKERS not in node.config.stash:
         node.config.stash[WORKERS] = Workers()
         node.config.add_cleanup(node.config.stash[WORKERS].close)
