@@ -38,6 +38,7 @@ from xencbt.harness.turns import Turns, reaches_beyond
 from xencbt.harness.verdicts import NotRun
 from xencbt.proxies.interceptor import Interceptor
 from xencbt.suites.costs import costs
+from xencbt.suites.kill_score import kill_score, suite_hash
 
 DEFAULT_BUDGET_S = 1800.0
 
@@ -45,7 +46,7 @@ LEASED = "is leased by a worker of this run, which shares it with nobody"
 
 
 def suite_identity() -> dict[str, Any]:
-    """Return what tells one suite from another: its version, and the hashes of its catalogue and of its files."""
+    """Return what tells one suite from another: its version, hashes of catalogue, files and tests, and its proof."""
     own = own_integrity()
     return {
         "version": version("xencbt"),
@@ -53,15 +54,21 @@ def suite_identity() -> dict[str, Any]:
         "files_hash": own.files_hash,
         "modified": own.modified,
         "changed": list(own.changed),
+        "suite_hash": suite_hash(),
+        "kill_score": kill_score(),
     }
 
 
 class Judge:
     """Opens the target lazily and closes everything in reverse; one per process."""
 
-    def __init__(self, settings: Settings, *, leasing: bool = False) -> None:
-        """Judge as `settings` say; with `leasing`, on the first of their SRs that is free, beside other workers."""
+    def __init__(self, settings: Settings, *, leasing: bool = False, shrink: bool = True) -> None:
+        """Judge as `settings` say; with `leasing`, on the first of their SRs that is free, beside other workers.
+
+        With `shrink`, shorter ways to a failure are looked for, on an emulated host.
+        """
         self.settings = settings
+        self._shrink = shrink
         self._leasing = leasing and not settings.emulated_here
         self._turns: Turns | None = None
         self.leased_kinds: frozenset[str] = frozenset()
@@ -187,7 +194,8 @@ class Judge:
     def search(self) -> hypothesis.settings:
         """How much hypothesis searches; it shrinks only where calls cost nothing but time on an emulated host."""
         examples = None if self.plan is None else self.plan.examples
-        return searching.profile(self.settings.speed, shrink=self.bench.target.kind == "emulator", examples=examples)
+        shrink = self._shrink and self.bench.target.kind == "emulator"
+        return searching.profile(self.settings.speed, shrink=shrink, examples=examples)
 
     def make_plan(self, tests: Sequence[PlannedTest]) -> Plan:
         """Plan the run of `tests` by reads only, and begin to spend its budget; raises HarnessError.

@@ -211,6 +211,16 @@ def test_a_disk_that_a_vm_snapshot_holds_can_be_the_later_one(lab: Lab) -> None:
     assert_listed(baseline, held, {4})
 
 
+@decides("LIST-07")
+@needs("vm-power")
+def test_a_disk_that_a_checkpoint_holds_can_be_the_later_one(lab: Lab) -> None:
+    """Nor is it one that the VBDs of a snapshot with memory read as attached: nobody can write to it."""
+    disk, baseline = tracked(lab)
+    disk.write(block=4)
+    (held,) = lab.create_vm(disk, power_state="Running").checkpoint().disks()
+    assert_listed(baseline, held, {4})
+
+
 @decides("LIST-10")
 @pytest.mark.parametrize("power_state", IN_POWER_STATES)
 def test_listing_needs_no_vm_offline_and_changes_nothing(lab: Lab, power_state: PowerState) -> None:
