@@ -18,15 +18,9 @@ from xencbt.harness.run import Front
 from xencbt.harness.verdicts import Exit
 from xencbt.reports.plan import full
 
-<<<<<<< HEAD
-IGNORE_REWRITING = "-Wignore::pytest.PytestAssertRewriteWarning"
-"""This command has imported already what pytest would like to rewrite; suites do without."""
-
 BY_CORES = ("auto", "logical")
 """Numbers of workers that pytest-xdist counts by itself."""
 
-=======
->>>>>>> main
 EPILOG = "Arguments after -- are handed to pytest."
 
 
