@@ -49,7 +49,7 @@ def add(commands: Commands) -> None:
     checking = commands.add_parser(
         "verify",
         help="check a certificate's signature, and that it holds together",
-        epilog="Exit code: 0 valid and by that key, 1 not valid, 2 valid by a key that nobody vouched for, 3 no certificate.",
+        epilog="Exit code: 0 valid, by the key given; 1 not valid; 2 valid, by a key not checked; 3 no certificate.",
     )
     checking.add_argument("file", metavar="FILE", type=Path, help="certificate.json")
     checking.add_argument("--key", metavar="FILE", type=Path, help="the issuer's public key (PEM), known to be theirs")
