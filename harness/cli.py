@@ -15,6 +15,7 @@ from xencbt.harness.commands import (
     emulator,
     faults,
     judging,
+    prove,
     report,
     requirements,
 )
@@ -23,6 +24,7 @@ from xencbt.harness.verdicts import Exit
 
 COMMANDS = (
     judging,
+    prove,
     compare,
     certificate,
     report,

@@ -5,11 +5,27 @@ from typing import Any, NotRequired, TypedDict
 SCHEMA = "xencbt.run/1"
 
 
+class KillScoreRow(TypedDict):
+    """How the suites fared against the defects of the emulated host: of those that must die by design, how many did.
+
+    `date` is when that was measured, `version` and the hashes tell of which suites.
+    """
+
+    killed: int
+    of: int
+    survivors: list[str]
+    date: str
+    version: str
+    catalogue_hash: str
+    suite_hash: str
+
+
 class SuiteRow(TypedDict):
-    """What judged: the version of the suites and the hashes of the catalogue and of the package's files.
+    """What judged: the version of the suites and the hashes of the catalogue, of the package's files, and of the tests.
 
     `modified` tells whether the files were not as installed, and `changed` what of them; None, and an empty
-    `files_hash`, where the run did not say.
+    `files_hash`, where the run did not say. `kill_score` is what was measured last, maybe of other tests than these;
+    None where nothing was.
     """
 
     version: str
@@ -17,6 +33,8 @@ class SuiteRow(TypedDict):
     files_hash: NotRequired[str]
     modified: NotRequired[bool | None]
     changed: NotRequired[list[str]]
+    suite_hash: NotRequired[str]
+    kill_score: NotRequired[KillScoreRow | None]
 
 
 class SelectionRow(TypedDict):

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.reports.certifiable import full_run
@@ -164,6 +164,7 @@ def test_what_is_no_certificate_is_refused(tmp_path: Path, content: bytes, why: 
         read_certificate(tmp_path / "c.json")
 
 
+@settings(deadline=None)
 @given(st.data())
 def test_no_single_damage_stays_valid(tmp_path_factory: pytest.TempPathFactory, data: st.DataObject) -> None:
     path = tmp_path_factory.getbasetemp() / "damaged.json"
