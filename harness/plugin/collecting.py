@@ -101,6 +101,7 @@ def pytest_collection_finish(session: pytest.Session) -> None:
         judge.close()
         raise refused(config, error) from error
     run.emit("target", **judge.describe())
+    run.emit("planned", calls=plan.calls_by_test(), budget_s=plan.budget_s)
     if front is not None and not run.settings.quiet:
         print(short(plan.as_json()), flush=True)
     for capability in absent:
