@@ -11,8 +11,8 @@ PAGE = Path(__file__).parents[2] / "docs" / "proof.md"
 BEGIN, END = "<!-- recorded: begin -->", "<!-- recorded: end -->"
 
 
-LEGEND = """Numbers are those of the requirements that failed in the run that killed the defect: the declared one in bold, or
-in parentheses where it did not fail."""
+LEGEND = """Numbers are those of the requirements that failed in the run that killed the defect: the declared one in
+bold, or in parentheses where it did not fail."""
 
 
 def part(told: dict[str, Any]) -> str:
