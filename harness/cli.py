@@ -9,6 +9,7 @@ from importlib.metadata import version
 from xencbt.harness.commands import (
     Call,
     allure,
+    certificate,
     clean,
     compare,
     emulator,
@@ -25,6 +26,7 @@ COMMANDS = (
     judging,
     prove,
     compare,
+    certificate,
     report,
     allure,
     clean,

@@ -20,7 +20,7 @@ from xencbt.fixtures.latency import measured_latency
 from xencbt.fixtures.targets import Target, dial, start_emulator
 from xencbt.harness import searching
 from xencbt.harness.again import run_again
-from xencbt.harness.capabilities import Capability
+from xencbt.harness.capabilities import MAIN, Capability
 from xencbt.harness.catalogue import catalogue_hash
 from xencbt.harness.claim import Taken, claims_folder
 from xencbt.harness.errors import HarnessError, UsageError
@@ -250,6 +250,7 @@ class Judge:
             "version": bench.product.version,
             "build": bench.product.build,
             "api_version": bench.product.api_version,
+            "driver": bench.repositories[MAIN].driver,
             "url": bench.target.endpoint.url,
             "tls": bench.target.trust.words(bench.target.endpoint.scheme),
             "profile": bench.profile.name,
