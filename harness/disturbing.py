@@ -9,7 +9,7 @@ from xencbt.fixtures.disasters import in_storage
 from xencbt.fixtures.disks import Disk
 from xencbt.fixtures.lab import Lab
 from xencbt.harness.endpoint import Endpoint
-from xencbt.harness.errors import HarnessError
+from xencbt.harness.errors import HarnessError, NeverCameBack
 from xencbt.harness.faults import (
     Call,
     Duplicate,
@@ -26,8 +26,9 @@ from xencbt.harness.faults import (
 )
 from xencbt.harness.faults.watch import now
 from xencbt.harness.outcome import Ok, Outcome
-from xencbt.harness.recovering import QUIET_WINDOW_S, recovered
+from xencbt.harness.recovering import QUIET_WINDOW_S, RECOVERY_DEADLINE_S, recovered
 from xencbt.harness.session import Session
+from xencbt.harness.verdicts import Axis, Violation, judging
 from xencbt.proxies.interceptor import Interceptor
 
 ON_THE_WIRE = frozenset({Layer.TRANSPORT, Layer.API})
@@ -170,8 +171,17 @@ class Faults:
             return answers[-1]
 
         recovered(ask, " and ".join(dict.fromkeys(each.fault.name for each in planned)), quiet_s=quiet_s)
-        if not isinstance(answers[-1], Ok):
+        if isinstance(answers[-1], Ok):
+            return
+        try:
             self._lab.bench.recover()
+        except NeverCameBack as error:
+            with judging(Axis.RECOVERY):
+                raise Violation(
+                    "the host lets nobody log in after what went wrong was healed",
+                    expected=(f"a session within {RECOVERY_DEADLINE_S:g} s",),
+                    actual=str(error),
+                ) from error
 
     def note(self, fault: Fault, what: str) -> None:
         """Tell, in the latest receipt of `fault`, what came of it that is worth knowing and breaks nothing."""
