@@ -132,21 +132,31 @@ class Bitmap:
         return self.fault(size) is None
 
 
+def runs(blocks: Iterable[int]) -> list[list[int]]:
+    """Return blocks as runs, ascending.
+
+    >>> runs({7, 0, 1})
+    [[0, 1], [7, 7]]
+    """
+    found: list[list[int]] = []
+    for block in sorted(blocks):
+        if found and block == found[-1][1] + 1:
+            found[-1][1] = block
+        else:
+            found.append([block, block])
+    return found
+
+
 def describe(blocks: Iterable[int], limit: int = 12) -> str:
     """Return blocks in words, runs joined and long lists cut: `blocks 0-1, 7`.
 
     >>> describe({7, 0, 1})
     'blocks 0-1, 7'
     """
-    runs: list[list[int]] = []
-    for block in sorted(blocks):
-        if runs and block == runs[-1][1] + 1:
-            runs[-1][1] = block
-        else:
-            runs.append([block, block])
-    if not runs:
+    found = runs(blocks)
+    if not found:
         return "no block"
-    words = [str(first) if first == last else f"{first}-{last}" for first, last in runs[:limit]]
-    more = f" and {len(runs) - limit} more runs" if len(runs) > limit else ""
-    one = len(runs) == 1 and runs[0][0] == runs[0][1]
+    words = [str(first) if first == last else f"{first}-{last}" for first, last in found[:limit]]
+    more = f" and {len(found) - limit} more runs" if len(found) > limit else ""
+    one = len(found) == 1 and found[0][0] == found[0][1]
     return f"block{'' if one else 's'} {', '.join(words)}{more}"

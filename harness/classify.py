@@ -7,7 +7,8 @@ from enum import Enum
 import pytest
 from hypothesis.errors import FailedHealthCheck, Unsatisfiable
 
-from xencbt.harness.verdicts import ORDER, Undecided, Verdict, Violation
+from xencbt.harness.blockmap import BlockMap
+from xencbt.harness.verdicts import ORDER, Axis, Undecided, Verdict, Violation
 
 
 class Phase(Enum):
@@ -20,13 +21,19 @@ class Phase(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Classified:
-    """The meaning of one exception; `violated` are the requirements it names, none where it names none."""
+    """The meaning of one exception; `violated` are the requirements it names, none where it names none.
+
+    `axis` is what it says was wrong with a target that met a fault. `block_map` is the bitmap that was
+    judged, if it was one.
+    """
 
     verdict: Verdict
     reason: str
     expected: tuple[str, ...] = ()
     actual: str = ""
     violated: tuple[str, ...] = ()
+    axis: Axis | None = None
+    block_map: BlockMap | None = None
 
 
 def classify(error: BaseException, phase: Phase) -> Classified:
@@ -56,7 +63,15 @@ def _one(error: BaseException, phase: Phase) -> Classified:
         if phase is Phase.SETUP:
             return Classified(Verdict.BLOCKED, f"could not be set up: {_first_line(error)}")
         if isinstance(error, Violation):
-            return Classified(Verdict.FAIL, error.message, error.expected, error.actual, error.requirements)
+            return Classified(
+                Verdict.FAIL,
+                error.message,
+                error.expected,
+                error.actual,
+                error.requirements,
+                error.axis,
+                error.block_map,
+            )
         return Classified(Verdict.FAIL, _first_line(error), actual=str(error))
     if isinstance(error, Unsatisfiable | FailedHealthCheck):
         return Classified(Verdict.NOT_EXERCISED, f"too few examples were drawn: {_first_line(error)}")

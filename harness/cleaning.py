@@ -7,7 +7,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from xencbt.fixtures.cleanup import look, marked, remove_marked, restore
-from xencbt.harness.capabilities import identify
 from xencbt.harness.claim import Claim, Taken, claims_folder
 from xencbt.harness.endpoint import Endpoint
 from xencbt.harness.entries import State, UnreadableJournal, not_restored, still_there
@@ -18,6 +17,7 @@ from xencbt.harness.judge import asked_password
 from xencbt.harness.marks import printable, quoted, why_not_healed
 from xencbt.harness.masking import Secrets
 from xencbt.harness.private import NotBelieved, refuse_not_private
+from xencbt.harness.product import identify
 from xencbt.harness.recovery import needs_a_look
 from xencbt.harness.session import Session
 from xencbt.harness.settings import Settings, refuse_unread_certificate

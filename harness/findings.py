@@ -12,7 +12,9 @@ class Evidence:
     """What a reader needs to believe and to repeat a verdict other than `pass`; masked before it gets here.
 
     `expected` are the allowed alternatives in words, `steps` the calls of the (minimal) failing example in order,
-    `exchange` the last exchange, `rerun` the command line that runs the test again.
+    `exchange` the last exchange, `rerun` the command line that runs the test again. `axis` is, of a failed test that
+    made faults, what was wrong: the answer, the state that was left, or the recovery; else empty. `bitmap` is a
+    `BlockMap` as JSON data, where a listing of changed blocks was wrong.
     """
 
     expected: tuple[str, ...] = ()
@@ -21,6 +23,8 @@ class Evidence:
     exchange: dict[str, Any] | None = None
     rerun: str = ""
     traceback: str = ""
+    axis: str = ""
+    bitmap: dict[str, Any] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,6 +95,8 @@ class Finding:
                 exchange=evidence["exchange"],
                 rerun=evidence["rerun"],
                 traceback=evidence["traceback"],
+                axis=evidence.get("axis", ""),
+                bitmap=evidence.get("bitmap"),
             ),
             created=dict(data.get("created", {})),
             largest_disk=data.get("largest_disk", 0),

@@ -20,7 +20,7 @@ from xencbt.fixtures.lab import Lab
 from xencbt.fixtures.latency import measured_latency
 from xencbt.fixtures.targets import Target, dial, start_emulator
 from xencbt.harness import searching
-from xencbt.harness.capabilities import Capability, listed_methods
+from xencbt.harness.capabilities import Capability
 from xencbt.harness.catalogue import catalogue_hash
 from xencbt.harness.claim import Taken, claims_folder
 from xencbt.harness.errors import HarnessError, UsageError
@@ -28,6 +28,7 @@ from xencbt.harness.exchange import Recorder
 from xencbt.harness.faults import canonical
 from xencbt.harness.masking import Secrets
 from xencbt.harness.planning import Plan, PlannedTest, make_plan
+from xencbt.harness.probing import listed_methods
 from xencbt.harness.selection import check_names
 from xencbt.harness.settings import Settings
 from xencbt.harness.spending import Budget

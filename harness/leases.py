@@ -4,10 +4,11 @@ from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from xencbt.harness.capabilities import MAIN, find_repository, require_attached
+from xencbt.harness.capabilities import MAIN
 from xencbt.harness.claim import Claim, claims_folder
 from xencbt.harness.errors import UsageError
 from xencbt.harness.judge import Judge
+from xencbt.harness.repositories import find_repository, require_attached
 from xencbt.harness.settings import Settings
 
 

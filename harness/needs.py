@@ -19,7 +19,7 @@ was not allowed, but no plan can show it. So say it, at the test, at a parameter
 Before anything is done that takes consent, the test calls `lab.consent("migrate")` (or the fixture does that it uses):
 it raises Unsupported where host or role cannot do it, NotRun where nobody allowed it. Once a test says anything by
 `@needs`, it is held to it: to ask for what was not declared is an error, so that no plan is a promise broken. The names
-are those of `capabilities.probe` (`xencbt plan --json` lists them) and of `consents.CONSENTS`.
+are those of `capabilities.PROBED` (`xencbt plan --json` lists them) and of `consents.CONSENTS`.
 """
 
 from collections.abc import Collection, Iterable, Mapping

@@ -4,7 +4,7 @@ import time
 from collections.abc import Callable
 
 from xencbt.harness.outcome import Indeterminate, Outcome
-from xencbt.harness.verdicts import Violation
+from xencbt.harness.verdicts import Axis, Violation, judging
 
 RECOVERY_DEADLINE_S = 30.0
 RECOVERY_PAUSE_S = 0.05
@@ -25,7 +25,7 @@ def recovered(
     """Wait the quiet window, then until `ask` is answered; return the seconds that took after the window.
 
     `ask` makes a cheap read within the seconds it is given; a refusal is an answer. `what` was healed, in words. Raises
-    Violation when none came by the deadline.
+    Violation (of the recovery) when none came by the deadline.
     """
     time.sleep(quiet_s)
     began = time.monotonic()
@@ -36,5 +36,8 @@ def recovered(
             return time.monotonic() - began
         if time.monotonic() - began >= deadline_s:
             expected = (f"an answer within {deadline_s:g} s",)
-            raise Violation(f"the host does not answer after {what} was healed", expected=expected, actual=str(outcome))
+            with judging(Axis.RECOVERY):
+                raise Violation(
+                    f"the host does not answer after {what} was healed", expected=expected, actual=str(outcome)
+                )
         time.sleep(RECOVERY_PAUSE_S)  # between two looks at a condition that has a deadline

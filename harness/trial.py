@@ -11,17 +11,20 @@ from xencbt.harness import searching
 from xencbt.harness.classify import Classified, Phase
 from xencbt.harness.exchange import Exchange
 from xencbt.harness.faults import Receipt
+from xencbt.harness.faults.watch import now
 from xencbt.harness.findings import Evidence, Finding
 from xencbt.harness.gathering import Gathering
 from xencbt.harness.judge import Judge
 from xencbt.harness.seeds import derive
-from xencbt.harness.verdicts import Verdict
+from xencbt.harness.verdicts import Axis, Verdict
 
 KEPT_TRACEBACK = 8000
 """Characters of a traceback that evidence keeps, from its end."""
 
 KEPT_RECEIPTS = 20
-"""Receipts that a finding keeps: the latest that did not fire, or the latest of all when all fired."""
+"""Receipts that a finding keeps: the latest that did not fire, or the latest of all when all fired.
+
+Then also earlier ones with a note that says something else than the others, as many again at most."""
 
 KEEPING = frozenset({Verdict.FAIL, Verdict.ERROR})
 """Verdicts of a test whose objects stay on the target where --keep-on-failure says so."""
@@ -53,6 +56,7 @@ class Trial:
         self._lab: Lab | None = None
         self._traceback = ""
         self._calls_before_body = 0
+        self._began = now()
         self.receipts: list[Receipt] = []
 
     def begin(self, test: Callable[..., Any]) -> None:
@@ -122,26 +126,36 @@ class Trial:
     def finding(self) -> Finding:
         """Return what the test found."""
         decided = self._gathering.verdict()
-        lab = self._lab
+        lab, axis = self._lab, self._axis(decided)
         return Finding(
             id=self.id,
             requirement=tuple(dict.fromkeys((*self._gathering.requirements, *decided.violated))),
             verdict=decided.verdict,
-            reason=self._mask(decided.reason),
+            reason=self._mask(f"{axis.value}: {decided.reason}" if axis else decided.reason),
             deviations=tuple(sorted(lab.deviations)) if lab is not None else (),
             examples=lab.examples if lab is not None else 0,
             calls=self._judge.recorder.calls,
             duration_s=round(self._gathering.duration_s, 3),
             violated=decided.violated,
-            receipts=tuple(receipt.as_json() for receipt in self._kept_receipts()),
+            receipts=tuple(receipt.as_json(self._began) for receipt in self._kept_receipts()),
             created=lab.created if lab is not None else {},
             largest_disk=lab.largest_disk if lab is not None else 0,
             evidence=Evidence() if decided.verdict is Verdict.PASS else self._evidence(decided),
         )
 
+    def _axis(self, decided: Classified) -> Axis | None:
+        """Return what was wrong with a target that met faults; None where none was armed, or nothing was wrong."""
+        failed = decided.verdict is Verdict.FAIL and self.receipts
+        return (decided.axis or Axis.STATE) if failed else None
+
     def _kept_receipts(self) -> list[Receipt]:
+        """Return those that matter: what did not fire; else what is worth knowing, and the latest."""
         unfired = [receipt for receipt in self.receipts if not receipt.fired]
-        return (unfired or self.receipts)[-KEPT_RECEIPTS:]
+        if unfired:
+            return unfired[-KEPT_RECEIPTS:]
+        latest = self.receipts[-KEPT_RECEIPTS:]
+        told = {receipt.note: receipt for receipt in self.receipts[:-KEPT_RECEIPTS] if receipt.note}
+        return [*told.values(), *latest][-2 * KEPT_RECEIPTS :]
 
     def _evidence(self, decided: Classified) -> Evidence:
         kept = self._judge.recorder.kept
@@ -153,6 +167,8 @@ class Trial:
             exchange=kept[-1].as_json() if kept else None,
             rerun=self._judge.rerun(requirement, self.id),
             traceback=self._traceback,
+            axis=axis.value if (axis := self._axis(decided)) else "",
+            bitmap=decided.block_map.as_json() if decided.block_map is not None else None,
         )
 
     def _mask(self, text: str) -> str:

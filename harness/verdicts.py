@@ -2,8 +2,11 @@
 
 import enum
 from collections import Counter
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from typing import ClassVar
+
+from xencbt.harness.blockmap import BlockMap
 
 
 class Verdict(enum.Enum):
@@ -57,21 +60,39 @@ class NotRun(Undecided):
     verdict = Verdict.NOT_RUN
 
 
+class Axis(enum.Enum):
+    """What of a target that met a fault is judged: the answer, the state that is left, and that it recovers."""
+
+    ANSWER = "answer"
+    STATE = "state"
+    RECOVERY = "recovery"
+
+
 class Violation(AssertionError):
     """The target did what its documentation excludes: verdict `fail`.
 
     `expected` lists the allowed alternatives in words, `actual` says what came. `requirements` are the rows it breaks,
-    where that can be told, be they among those that its test decides or not; else it breaks all of those.
+    where that can be told, be they among those that its test decides or not; else it breaks all of those. `axis` is
+    what of a target that met a fault was wrong; without one it is the state (see `judging`). `block_map` is the
+    bitmap that was judged, where it was one.
     """
 
     def __init__(
-        self, message: str, *, expected: Iterable[str] = (), actual: str = "", requirements: Iterable[str] = ()
+        self,
+        message: str,
+        *,
+        expected: Iterable[str] = (),
+        actual: str = "",
+        requirements: Iterable[str] = (),
+        block_map: BlockMap | None = None,
     ) -> None:
         super().__init__(message)
         self.message = message
         self.expected = tuple(expected)
         self.actual = actual
         self.requirements = tuple(requirements)
+        self.axis: Axis | None = None
+        self.block_map = block_map
 
     def __str__(self) -> str:
         lines = [self.message]
@@ -80,6 +101,16 @@ class Violation(AssertionError):
         if self.actual:
             lines.append("  actual:   " + self.actual)
         return "\n".join(lines)
+
+
+@contextmanager
+def judging(axis: Axis) -> Iterator[None]:
+    """Let a violation inside say that it is about this axis, unless it knows better."""
+    try:
+        yield
+    except Violation as violation:
+        violation.axis = violation.axis or axis
+        raise
 
 
 def worst(verdicts: Iterable[Verdict]) -> Verdict:

@@ -11,6 +11,7 @@ from typing import TextIO
 from xencbt.harness.endpoint import Endpoint
 from xencbt.harness.errors import UsageError
 from xencbt.harness.faults import Layer, Plan, Receipt, kind_of
+from xencbt.harness.faults.watch import now
 from xencbt.harness.outcome import Ok
 from xencbt.harness.transport import NotConnected
 from xencbt.harness.trust import Trust
@@ -27,18 +28,20 @@ def serve(upstream: str, plan_file: Path | None, listen: str, trust: Trust, *, t
     """Stand in front of `upstream` at `listen` (loopback address and port) with the plan's faults armed, until stopped.
 
     Prints one JSON object per line: where it listens; each receipt when its fault strikes; in the end all receipts.
-    Faults strike the calls of every session. Raises UsageError for a bad plan, address or upstream, and
-    InterceptorError.
+    Their seconds count from the beginning. Faults strike the calls of every session. Raises UsageError for a bad plan,
+    address or upstream, and InterceptorError.
     """
     endpoint = Endpoint.parse(upstream, trust)
     at = _address(listen)
     plan = _plan(plan_file, endpoint) if plan_file is not None else Plan()
 
+    began = now()
+
     def tell(**fields: object) -> None:
         print(json.dumps(fields), file=out, flush=True)
 
     def tell_firing(receipt: Receipt) -> None:
-        tell(event="fired", receipt=receipt.as_json())
+        tell(event="fired", receipt=receipt.as_json(began))
 
     with ExitStack() as stack:
         stopped = stack.enter_context(_stop_signals())
@@ -49,7 +52,7 @@ def serve(upstream: str, plan_file: Path | None, listen: str, trust: Trust, *, t
         tell(event="listening", **shown, upstream=endpoint.url, faults=[str(each) for each in plan])
         while signal.sigwait(STOPPING) not in stopped:
             pass
-        tell(event="stopped", receipts=[receipt.as_json() for receipt in armed.receipts])
+        tell(event="stopped", receipts=[receipt.as_json(began) for receipt in armed.receipts])
 
 
 def _address(listen: str) -> str:

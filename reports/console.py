@@ -22,12 +22,20 @@ def summary(run: Run, folder: Path | None = None, paint: Paint = _PLAIN) -> str:
     verdict = hanging("verdict", verdict_sentence(run))
     ending = [paint(_WORST_BY_EXIT.get(run["exit"], "error"), verdict)]
     ending += [hanging("problem", problem["reason"]) for problem in run["problems"][1:]]  # the verdict says the first
+    ending += _noted(run)
     ending += _left_behind(run)
     ending.append(f"seed     {run['seed']} (the same choices again: --seed {run['seed']})")
     if folder is not None:
         ending.append(f"reports  {folder}/")
     ending.append(last_line(run))
     return "\n\n".join(filter(None, (failure_blocks(run, paint), requirement_table(run, paint), "\n".join(ending))))
+
+
+def _noted(run: Run) -> list[str]:
+    """Say what came of faults that is worth knowing and breaks nothing; why some did not fire is said elsewhere."""
+    receipts = [receipt for test in run["tests"] for receipt in test["receipts"]]
+    notes = list(dict.fromkeys(str(each["note"]) for each in receipts if each.get("note") and each["fired"]))
+    return [_listed("noted", "with faults, and breaking nothing", [one_line(note) for note in notes])] if notes else []
 
 
 def _left_behind(run: Run) -> list[str]:

@@ -1,6 +1,7 @@
 """From the events of a run to run.json: the verdict of each requirement and of the whole; pure."""
 
 from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING, cast
 from urllib.parse import urlsplit, urlunsplit
 
 from xencbt.harness.catalogue import Catalogue, Level, Requirement, catalogue
@@ -9,6 +10,9 @@ from xencbt.harness.findings import Finding
 from xencbt.harness.verdicts import Exit, Verdict, counts, exit_code, worst
 from xencbt.reports.run_json import SCHEMA, FindingRow, JournalRow, RequirementRow, Run, TargetRow
 from xencbt.reports.told import Event, Told, gather
+
+if TYPE_CHECKING:
+    from xencbt.reports.run_json import BitmapRow
 
 STOPPING = frozenset({Verdict.BLOCKED, Verdict.NOT_EXERCISED})
 """Verdicts at which a run with -x stops, undecided."""
@@ -219,6 +223,8 @@ def _test(finding: Finding) -> FindingRow:
             "exchange": evidence.exchange,
             "rerun": evidence.rerun,
             "traceback": evidence.traceback,
+            "axis": evidence.axis,
+            "bitmap": cast("BitmapRow | None", evidence.bitmap),
         },
         created=finding.created,
         largest_disk=finding.largest_disk,

@@ -76,8 +76,28 @@ class RequirementRow(TypedDict):
     tests: list[str]
 
 
+BitmapRow = TypedDict(
+    "BitmapRow",
+    {
+        "from": str,
+        "to": str,
+        "block_size": int,
+        "blocks": int,
+        "expected": list[list[int]],
+        "reported": list[list[int]],
+        "missing": list[list[int]],
+        "extra": list[list[int]],
+        "cut": bool,
+    },
+)
+"""A listing of changed blocks beside what it had to be: runs `[first, last]` of blocks; `cut` where some are left out.
+
+`from` and `to` name the disks as the steps do. `missing` had to be marked and were not, `extra` the other way round.
+"""
+
+
 class EvidenceRow(TypedDict):
-    """What a reader needs to believe and to repeat a verdict."""
+    """What a reader needs to believe and to repeat a verdict; `bitmap` where a listing of changed blocks was wrong."""
 
     expected: list[str]
     actual: str
@@ -85,6 +105,8 @@ class EvidenceRow(TypedDict):
     exchange: dict[str, Any] | None
     rerun: str
     traceback: str
+    axis: NotRequired[str]
+    bitmap: NotRequired[BitmapRow | None]
 
 
 class FindingRow(TypedDict):

@@ -29,7 +29,8 @@ from xencbt.harness.model import Clone, Copy, ListChanged, Resize, Snapshot
 from xencbt.harness.model.allowing import OPERATIONS
 from xencbt.harness.outcome import Failed, Indeterminate, Ok, Outcome
 from xencbt.harness.recovering import recovered
-from xencbt.harness.verdicts import NotExercised, Violation
+from xencbt.harness.verdicts import Axis, NotExercised, Violation, judging
+from xencbt.suites.listing import block_map
 from xencbt.suites.locked import assert_nothing_locked
 from xencbt.suites.play import Deed, Play
 from xencbt.suites.struck import (
@@ -128,7 +129,8 @@ class Line:
         token = intended(disk, OPERATIONS[type(step)])
         parameters = play.parameters(step)
         outcome = self._session.call(method, disk.ref, *parameters, deadline_s=deadline_s)
-        struck = self._judge_answers(play, step, expectation, outcome, receipts)
+        with judging(Axis.ANSWER):
+            struck = self._judge_answers(play, step, expectation, outcome, receipts)
         deliveries = self._deliveries(struck.planned)
         struck = replace(struck, made=self._made(disk, step, token, struck))
         self._judge_executions(method, counted, deliveries)
@@ -270,6 +272,7 @@ class Line:
                 f"another disk's recorded changes moved by {what}",
                 expected=(str(self._recorded),),
                 actual=str(recorded),
+                block_map=block_map(recorded, self._recorded.blocks, self._baseline, self._bystander),
             )
 
     @staticmethod

@@ -13,6 +13,7 @@ from xencbt.harness.faults import Duplicate, Fault, Planned
 from xencbt.harness.model import Disable, Enable
 from xencbt.harness.outcome import Indeterminate, Outcome
 from xencbt.harness.verdicts import NotExercised, Violation
+from xencbt.suites.listing import block_map
 from xencbt.suites.play import Play
 
 DISK = "disk"
@@ -101,6 +102,7 @@ class Wire:
                 f"another disk's recorded changes moved by {what}",
                 expected=(str(self._recorded),),
                 actual=str(recorded),
+                block_map=block_map(recorded, self._recorded.blocks, self._baseline, self._bystander),
             )
 
     def _disturb(self, switch: Switch, disk: Disk, fault: Fault, calls: int) -> None:

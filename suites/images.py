@@ -35,7 +35,8 @@ class Images:
         if before is None or after is None:
             return
         try:
-            assert_safe(bitmap, before, after, f"from {earlier} to {later}")
+            pair = self._play.disks[earlier], self._play.disks[later]
+            assert_safe(bitmap, before, after, f"from {earlier} to {later}", between=pair)
         except Violation as violation:
             violation.requirements = ("LIST-02",)
             raise

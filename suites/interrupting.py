@@ -22,8 +22,9 @@ from xencbt.harness.model import (
     Write,
 )
 from xencbt.harness.outcome import Failed, Indeterminate, Outcome
-from xencbt.harness.verdicts import Violation
+from xencbt.harness.verdicts import Axis, Violation, judging
 from xencbt.suites.destroying import METADATA
+from xencbt.suites.locked import assert_nothing_locked
 from xencbt.suites.play import Deed, Play
 from xencbt.suites.restoring import assert_misses_nothing, assert_safe
 from xencbt.suites.wording import words
@@ -100,7 +101,8 @@ class Interruption:
         """
         if not isinstance(outcome, Indeterminate):
             actual = self.lab.mask(str(outcome))
-            raise Violation("a host without power answers", expected=("no answer",), actual=actual)
+            with judging(Axis.ANSWER):
+                raise Violation("a host without power answers", expected=("no answer",), actual=actual)
         if self._happened():
             self.play.model.happened(self.deed)
         if self._vm is not None:
@@ -161,7 +163,8 @@ class Interruption:
         for earlier, later in combinations(self._states(), 2):
             bitmap = self.play.listing(earlier, later)
             if bitmap is not None and {earlier, later} <= images.keys():
-                assert_safe(bitmap, images[earlier], images[later], f"from {earlier} to {later}")
+                pair = self.play.disks[earlier], self.play.disks[later]
+                assert_safe(bitmap, images[earlier], images[later], f"from {earlier} to {later}", between=pair)
 
     def judge_by_content(self) -> None:
         """Expect that every listing that is given marks all blocks in which the contents really differ.
@@ -179,12 +182,7 @@ class Interruption:
 
     def assert_nothing_locked(self) -> None:
         """Expect that no operation is marked as current on any of the disks, nor on their SR."""
-        session = self.lab.session
-        current = {name: disk.record()["current_operations"] for name, disk in self.play.disks.items()}
-        current["the SR"] = session.value("SR.get_current_operations", self.lab.sr().ref)
-        locked = {name: sorted(operations.values()) for name, operations in current.items() if operations}
-        if locked:
-            raise Violation("an object is left locked", expected=("no current operations",), actual=str(locked))
+        assert_nothing_locked(self.lab, self.play.disks.values(), f"after an interrupted {words(self.deed)}")
 
     def _assert_loud(self) -> None:
         """Expect a message where tracking went without being asked to."""
@@ -211,7 +209,10 @@ def assert_sr_code(outcome: Outcome, what: str, *codes: str) -> None:
     """Expect an error of the SR's: its code begins with one of `codes`, or says that the SR is out of reach."""
     expected = (*codes, "SR_NOT_ATTACHED", "SR_HAS_NO_PBDS")
     if not isinstance(outcome, Failed) or not outcome.code.startswith(expected):
-        raise Violation(f"a failure of the storage during {what} must surface", expected=expected, actual=str(outcome))
+        with judging(Axis.ANSWER):
+            raise Violation(
+                f"a failure of the storage during {what} must surface", expected=expected, actual=str(outcome)
+            )
 
 
 def assert_damage_shows(earlier: Disk, later: Disk) -> None:

@@ -5,7 +5,15 @@ from itertools import combinations
 
 from xencbt.fixtures.disks import Disk
 from xencbt.harness.bitmap import Bitmap, describe
+from xencbt.harness.blockmap import BlockMap
 from xencbt.harness.verdicts import Violation
+
+
+def block_map(
+    bitmap: Bitmap, expected: Iterable[int], earlier: Disk, later: Disk, *, allowed: Iterable[int] | None = None
+) -> BlockMap:
+    """Lay what was listed from `earlier` to `later` beside what had to be marked, for whoever reads of the failure."""
+    return BlockMap.of(bitmap, expected, between=(earlier.shown, later.shown), size=later.size, allowed=allowed)
 
 
 def assert_listed(earlier: Disk, later: Disk, blocks: Iterable[int]) -> Bitmap:
@@ -17,15 +25,33 @@ def assert_listed(earlier: Disk, later: Disk, blocks: Iterable[int]) -> Bitmap:
     bitmap = earlier.changed_blocks_to(later)
     fault = bitmap.fault(later.size)
     if fault is not None:
-        raise Violation("the bitmap is malformed", expected=(f"one bit per block of {later}",), actual=fault)
+        raise Violation(
+            "the bitmap is malformed",
+            expected=(f"one bit per block of {later}",),
+            actual=fault,
+            block_map=block_map(bitmap, wanted, earlier, later),
+        )
     missed = wanted - bitmap.blocks
     if missed:
         raise Violation(
             f"written blocks are not listed: {describe(missed)}",
             expected=(f"at least {describe(wanted)}",),
             actual=describe(bitmap.blocks),
+            block_map=block_map(bitmap, wanted, earlier, later),
         )
     return bitmap
+
+
+def assert_lists_as_before(earlier: Disk, later: Disk, before: Bitmap, by: str) -> None:
+    """Expect that the changes from `earlier` to `later` list as `before`; `by` is what happened since."""
+    now = assert_listed(earlier, later, ())
+    if now != before:
+        raise Violation(
+            f"{by} changed what is listed",
+            expected=(str(before),),
+            actual=str(now),
+            block_map=block_map(now, before.blocks, earlier, later),
+        )
 
 
 def listings(snapshots: Sequence[Disk]) -> tuple[Bitmap, ...]:
@@ -35,11 +61,12 @@ def listings(snapshots: Sequence[Disk]) -> tuple[Bitmap, ...]:
 
 def assert_same_listings(snapshots: Sequence[Disk], before: Sequence[Bitmap], what: str) -> None:
     """Expect that every pair of `snapshots` lists what `listings` gave `before`; `what` is what happened since."""
-    pairs = combinations(range(len(snapshots)), 2)
-    for (first, second), was, now in zip(pairs, before, listings(snapshots), strict=True):
+    pairs = combinations(enumerate(snapshots), 2)
+    for ((first, earlier), (second, later)), was, now in zip(pairs, before, listings(snapshots), strict=True):
         if now != was:
             raise Violation(
                 f"the changes from snapshot {first + 1} to snapshot {second + 1} read otherwise after {what}",
                 expected=(str(was),),
                 actual=str(now),
+                block_map=block_map(now, was.blocks, earlier, later),
             )

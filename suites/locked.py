@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from xencbt.fixtures.disks import Disk
 from xencbt.fixtures.lab import Lab
 from xencbt.harness.recovering import RECOVERY_DEADLINE_S, RECOVERY_PAUSE_S
-from xencbt.harness.verdicts import Violation
+from xencbt.harness.verdicts import Axis, Violation, judging
 
 EMULATED_DEADLINE_S = 2.0
 """An emulated host has nothing else to do: what it marks as current then, stays so."""
@@ -18,9 +18,10 @@ def assert_nothing_locked(lab: Lab, disks: Iterable[Disk], when: str) -> None:
     asked, end = tuple(disks), time.monotonic() + deadline_s
     while locked := _locked(lab, asked):
         if time.monotonic() >= end:
-            raise Violation(
-                f"an object is locked {when}", expected=("no current operations",), actual="; ".join(locked)
-            )
+            with judging(Axis.RECOVERY):
+                raise Violation(
+                    f"an object is locked {when}", expected=("no current operations",), actual="; ".join(locked)
+                )
         time.sleep(RECOVERY_PAUSE_S)  # between two looks at a condition that has a deadline
 
 

@@ -17,6 +17,7 @@ from xencbt.fixtures.content import Content
 from xencbt.fixtures.disks import Disk, OnBoot
 from xencbt.fixtures.lab import DISK_SIZE, Lab
 from xencbt.harness.bitmap import BLOCK, BadBitmap, Bitmap, describe
+from xencbt.harness.blockmap import BlockMap
 from xencbt.harness.capabilities import MAIN
 from xencbt.harness.model import (
     CBT_OPERATIONS,
@@ -51,6 +52,7 @@ from xencbt.harness.model.allowing import OPERATIONS
 from xencbt.harness.outcome import Indeterminate, Ok, Outcome
 from xencbt.harness.verdicts import Violation
 from xencbt.suites import blame
+from xencbt.suites.listing import block_map
 from xencbt.suites.wording import words
 
 NULL = "OpaqueRef:NULL"
@@ -337,6 +339,7 @@ class Play:
                 expected=(f"{bounds.length} bytes",),
                 actual=fault,
                 requirements=("LIST-05" if any(isinstance(one, Resize) for one in self._past.done) else "LIST-01",),
+                block_map=self._map(bitmap, step, bounds.must),
             )
         missed, superfluous = bounds.missed(bitmap), bounds.superfluous(bitmap)
         if missed:
@@ -345,6 +348,7 @@ class Play:
                 expected=(f"at least {describe(bounds.must)} marked",),
                 actual=str(bitmap),
                 requirements=(self._lost_by(step.earlier, step.later, "LIST-02"),),
+                block_map=self._map(bitmap, step, bounds.must),
             )
         if self.precise and superfluous:
             raise Violation(
@@ -352,7 +356,14 @@ class Play:
                 expected=(f"at most {describe(bounds.may or ())} marked",),
                 actual=str(bitmap),
                 requirements=("LIST-03",),
+                block_map=self._map(bitmap, step, bounds.must, allowed=bounds.may),
             )
+
+    def _map(
+        self, bitmap: Bitmap, step: ListChanged, expected: frozenset[int], *, allowed: frozenset[int] | None = None
+    ) -> BlockMap:
+        earlier, later = self.disks[step.earlier], self.disks[step.later]
+        return block_map(bitmap, expected, earlier, later, allowed=allowed)
 
     def _carry_out(self, step: Deed) -> Outcome:
         disk = self.disks[step.disk]

@@ -5,6 +5,7 @@ from itertools import combinations
 
 from xencbt.fixtures.disks import Disk
 from xencbt.harness.bitmap import BLOCK, BadBitmap, Bitmap, describe
+from xencbt.harness.blockmap import BlockMap
 from xencbt.harness.expectations import SUCCESS, either, refusals
 from xencbt.harness.outcome import Ok
 from xencbt.harness.verdicts import Violation
@@ -33,18 +34,27 @@ def restored(image: bytes, source: bytes, blocks: Iterable[int]) -> bytes:
     return bytes(result)
 
 
-def assert_safe(bitmap: Bitmap, before: bytes, after: bytes, what: str = "the listing") -> None:
-    """Expect that every block in which the contents differ is marked (LIST-02).
+def assert_safe(
+    bitmap: Bitmap,
+    before: bytes,
+    after: bytes,
+    what: str = "the listing",
+    *,
+    between: tuple[Disk, Disk] | None = None,
+) -> None:
+    """Expect that every block in which the contents differ is marked (LIST-02); they are those of `between`.
 
     Raises Violation with the blocks that a backup would lose.
     """
     wanted = differing(before, after)
     missed = wanted - bitmap.blocks
     if missed:
+        names = ("", "") if between is None else (between[0].shown, between[1].shown)
         raise Violation(
             f"{what}: the contents differ in {describe(missed)}, which a backup would lose",
             expected=(f"at least {describe(wanted)} marked",),
             actual=str(bitmap),
+            block_map=BlockMap.of(bitmap, wanted, between=names, size=len(after)),
         )
 
 
@@ -79,7 +89,9 @@ def assert_comparable(
     found = {}
     for (first, earlier), (last, later) in combinations(enumerate(snapshots), 2):
         found[earlier, later] = bitmap = assert_listed(earlier, later, ())
-        assert_safe(bitmap, images[earlier], images[later], f"from state {first} to state {last}")
+        assert_safe(
+            bitmap, images[earlier], images[later], f"from state {first} to state {last}", between=(earlier, later)
+        )
     return found
 
 
@@ -93,7 +105,7 @@ def assert_misses_nothing(earlier: Disk, later: Disk) -> bool:
     refused = refusals.unrelated() | refusals.doubtful_log()
     lab.check(outcome, either(SUCCESS, refused), "VDI.list_changed_blocks")
     if isinstance(outcome, Ok):
-        assert_safe(marked(outcome.value), earlier.read(), later.read())
+        assert_safe(marked(outcome.value), earlier.read(), later.read(), between=(earlier, later))
     return isinstance(outcome, Ok)
 
 

@@ -25,6 +25,7 @@ from xencbt.harness.model import (
     Write,
 )
 from xencbt.harness.verdicts import Violation
+from xencbt.suites.listing import block_map
 from xencbt.suites.situations import FURNISHED, POWER_STATES, Beside, Offer, Situation, situations
 
 if TYPE_CHECKING:
@@ -33,8 +34,8 @@ if TYPE_CHECKING:
     from xencbt.fixtures.disks import Disk
     from xencbt.fixtures.lab import Lab
     from xencbt.fixtures.vms import Vm
-    from xencbt.harness.capabilities import Repository
     from xencbt.harness.expectations import Expectation
+    from xencbt.harness.repositories import Repository
 
 __all__ = [
     "DISK",
@@ -130,13 +131,25 @@ class Scene:
             now = part.baseline.changed_blocks_to(later)
             name = f"{part.name} later"
             self.model.happened(Snapshot(part.name, name))
-            lost = self.model.bounds(f"{part.name} baseline", name).missed(now)
+            bounds = self.model.bounds(f"{part.name} baseline", name)
+            lost = bounds.missed(now)
             if lost:
-                raise Violation(f"{part.name} lost recorded changes", actual=f"{describe(lost)} not marked any more")
+                raise Violation(
+                    f"{part.name} lost recorded changes",
+                    actual=f"{describe(lost)} not marked any more",
+                    block_map=block_map(now, bounds.must, part.baseline, later),
+                )
             return
         again = self.marks(part)
         if again != before:
-            raise Violation(f"the bitmap of {part.name} changed", expected=(str(before),), actual=str(again))
+            raise Violation(
+                f"the bitmap of {part.name} changed",
+                expected=(str(before),),
+                actual=str(again),
+                block_map=None
+                if again is None
+                else block_map(again, before.blocks, part.baseline, part.until or part.disk),
+            )
 
 
 def build(lab: Lab, situation: Situation) -> Scene:

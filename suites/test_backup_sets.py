@@ -126,7 +126,8 @@ def test_a_log_left_inconsistent_hides_no_change(lab: Lab) -> None:
         outcome = baseline.attempt("list_changed_blocks", last.ref)
         lab.check(outcome, either(refusals.SUCCESS, refusals.unrelated()), "listing across an unclean stop")
         if isinstance(outcome, Ok):
-            assert_safe(marked(outcome.value), images[baseline], images[last], "across an unclean stop")
+            bitmap, pair = marked(outcome.value), (baseline, last)
+            assert_safe(bitmap, images[baseline], images[last], "across an unclean stop", between=pair)
 
 
 @decides("SET-05")

@@ -397,7 +397,7 @@ def test_changes_go_on_to_a_snapshot_of_another_size(lab: Lab, *, emptied: bool)
     if emptied:
         middle.data_destroy()
     middle.destroy()
-    assert_safe(assert_listed(first, last, {1, end}), images[first], images[last])
+    assert_safe(assert_listed(first, last, {1, end}), images[first], images[last], between=(first, last))
     assert_listed(first, disk, {1, end})
 
 

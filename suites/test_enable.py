@@ -13,7 +13,7 @@ from xencbt.fixtures.disks import Disk
 from xencbt.fixtures.disks import OnBoot as OnBootWord
 from xencbt.fixtures.lab import MIB, Lab
 from xencbt.fixtures.vms import PowerState
-from xencbt.harness.bitmap import BLOCK, touched
+from xencbt.harness.bitmap import BLOCK, describe, touched
 from xencbt.harness.capabilities import MAIN
 from xencbt.harness.decides import decides
 from xencbt.harness.expectations import VdiType, refusals
@@ -30,7 +30,7 @@ from xencbt.suites.command_line import (
     switch,
 )
 from xencbt.suites.guests import undisturbed
-from xencbt.suites.listing import assert_listed
+from xencbt.suites.listing import assert_listed, block_map
 from xencbt.suites.scenarios import DISK, Offer, build, situations
 from xencbt.suites.situations import ASKED_FOR, IN_POWER_STATES, INELIGIBLE, WITH_CBT, WRITABLE, of_types
 from xencbt.suites.statuses import assert_reads, only_status_becomes
@@ -179,10 +179,13 @@ def test_writes_mark_no_other_block(lab: Lab, writes: list[tuple[int, int]]) -> 
             length = min(wanted, DISK_SIZE - offset)
             disk.write(offset=offset, length=length)
             written.update(touched(offset, length))
-        marked = baseline.changed_blocks_to(disk).blocks
-        if marked - written:
+        bitmap = baseline.changed_blocks_to(disk)
+        if bitmap.blocks - written:
             raise Violation(
-                "blocks are marked that nobody wrote to", expected=(f"{sorted(written)}",), actual=f"{sorted(marked)}"
+                "blocks are marked that nobody wrote to",
+                expected=(describe(written),),
+                actual=describe(bitmap.blocks),
+                block_map=block_map(bitmap, written, baseline, disk),
             )
 
 

@@ -10,6 +10,7 @@ from xencbt.harness.capabilities import MAIN
 from xencbt.harness.model import Attach, Attachment, Destroy, Enable, Resize, Revert, Scan, Snapshot, Write
 from xencbt.harness.verdicts import Violation
 from xencbt.suites.images import Images
+from xencbt.suites.listing import block_map
 from xencbt.suites.play import Deed, Play
 
 if TYPE_CHECKING:
@@ -217,10 +218,12 @@ class World:
         joined, direct = bitmaps[first, middle] | bitmaps[middle, last], bitmaps[first, last]
         missed = self.play.model.bounds(first, last).must - joined.blocks
         if missed or (self.precise and joined.blocks != direct.blocks):
+            disks = self.play.disks
             raise Violation(
                 f"from {first} to {last}, directly and by way of {middle}, differ in "
                 f"{describe(missed or joined.blocks ^ direct.blocks)}",
                 expected=(str(direct),),
                 actual=str(joined),
                 requirements=("LIST-12" if self.precise else "LIST-04",),
+                block_map=block_map(joined, direct.blocks | missed, disks[first], disks[last]),
             )

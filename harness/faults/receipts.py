@@ -30,10 +30,14 @@ class Firing:
     at: str = ""
     exchange: int | None = None
 
-    def as_json(self) -> dict[str, Any]:
-        """Return plain JSON data; of an answer only its class or code, since values and parameters may be secret."""
+    def as_json(self, since: datetime) -> dict[str, Any]:
+        """Return plain JSON data; of an answer only its class or code, since values and parameters may be secret.
+
+        `time_s` counts from `since`, in seconds.
+        """
         return {
             "time": self.time.isoformat(),
+            "time_s": _seconds(self.time, since),
             "call": self.call,
             "method": self.method,
             "answer": None if self.answer is None else _word(self.answer),
@@ -71,14 +75,16 @@ class Receipt:
         reason = self.note or f"{self.matched} matching call{'' if self.matched == 1 else 's'} seen"
         return f"{self.planned} {struck}: {reason}"
 
-    def as_json(self) -> dict[str, Any]:
-        """Return plain JSON data for events and reports."""
+    def as_json(self, since: datetime) -> dict[str, Any]:
+        """Return plain JSON data for events and reports: times of day, and seconds (`…_s`) that count from `since`."""
         return self.planned.as_json() | {
             "armed": self.armed.isoformat(),
+            "armed_s": _seconds(self.armed, since),
             "fired": self.fired,
-            "firings": [each.as_json() for each in self.firings],
+            "firings": [each.as_json(since) for each in self.firings],
             "matched": self.matched,
             "healed": self.healed.isoformat() if self.healed else None,
+            "healed_s": _seconds(self.healed, since) if self.healed else None,
             "note": self.note,
         }
 
@@ -94,6 +100,10 @@ def require_fired(receipts: Iterable[Receipt]) -> None:
     silent = [receipt.why_not for receipt in given if not receipt.fired]
     if silent:
         raise NotExercised("; ".join(silent))
+
+
+def _seconds(time: datetime, since: datetime) -> float:
+    return round((time - since).total_seconds(), 4)
 
 
 def _word(answer: Outcome) -> str:

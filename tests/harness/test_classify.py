@@ -1,7 +1,7 @@
 import pytest
 
 from xencbt.harness.classify import Phase, classify
-from xencbt.harness.verdicts import Blocked, NotExercised, NotRun, Unsupported, Verdict, Violation
+from xencbt.harness.verdicts import Axis, Blocked, NotExercised, NotRun, Unsupported, Verdict, Violation, judging
 
 
 @pytest.mark.parametrize(
@@ -37,3 +37,10 @@ def test_a_violation_in_a_group_outranks_trouble_in_repeating_it() -> None:
 def test_a_violation_keeps_what_was_expected_and_what_came() -> None:
     classified = classify(Violation("m", expected=["a", "b"], actual="c"), Phase.CALL)
     assert (classified.expected, classified.actual) == (("a", "b"), "c")
+
+
+def test_a_violation_keeps_the_first_axis_it_was_said_to_be_about() -> None:
+    with pytest.raises(Violation) as raised, judging(Axis.STATE), judging(Axis.RECOVERY):
+        raise Violation("does not answer")
+    assert classify(raised.value, Phase.CALL).axis is Axis.RECOVERY
+    assert classify(Violation("bits lost"), Phase.CALL).axis is None

@@ -158,7 +158,7 @@ def test_the_receipt_as_data_holds_no_values(answer: Outcome | None, word: str |
     watch.heal(0)
     (receipt,) = watch.receipts
     assert receipt.firings[0].answer == answer
-    assert receipt.as_json() == {
+    assert receipt.as_json(since=datetime(2024, 4, 30, 23, 59, 58, tzinfo=UTC)) == {
         "fault": "answer-lost",
         "parameters": {},
         "phase": "after",
@@ -167,10 +167,12 @@ def test_the_receipt_as_data_holds_no_values(answer: Outcome | None, word: str |
         "nth": 1,
         "times": 1,
         "armed": "2024-05-01T00:00:00+00:00",
+        "armed_s": 2.0,
         "fired": True,
         "firings": [
             {
                 "time": "2024-05-01T00:00:01+00:00",
+                "time_s": 3.0,
                 "call": 1,
                 "method": "Async.VDI.enable_cbt",
                 "answer": word,
@@ -181,6 +183,7 @@ def test_the_receipt_as_data_holds_no_values(answer: Outcome | None, word: str |
         ],
         "matched": 1,
         "healed": "2024-05-01T00:00:02+00:00",
+        "healed_s": 4.0,
         "note": "",
     }
 

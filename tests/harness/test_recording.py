@@ -124,7 +124,7 @@ def test_a_finding_survives_json() -> None:
         reason="r",
         deviations=("D-01",),
         receipts=({"fired": True},),
-        evidence=Evidence(expected=("a",), steps=("b",), exchange={"number": 1}),
+        evidence=Evidence(expected=("a",), steps=("b",), exchange={"number": 1}, bitmap={"from": "a"}),
     )
     assert Finding.from_json(json.loads(json.dumps(finding.as_json()))) == finding
 

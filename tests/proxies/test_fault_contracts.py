@@ -41,6 +41,7 @@ from xencbt.harness.faults import (
     WrongCertificate,
     WrongLength,
 )
+from xencbt.harness.faults.watch import now
 from xencbt.harness.outcome import Failed, Ok
 from xencbt.harness.verdicts import NotExercised
 from xencbt.proxies import Interceptor
@@ -408,7 +409,7 @@ def test_a_lost_answer_is_in_the_receipt(interceptor: Interceptor, client: Clien
     assert done == Ok("")
     assert refused == Failed("VDI_MISSING", ("SR-ref", client.session))
     assert host.executions(REFUSED) == 1
-    assert client.session not in str([receipt.as_json() for receipt in armed.receipts])
+    assert client.session not in str([receipt.as_json(now()) for receipt in armed.receipts])
 
 
 def test_the_client_of_a_duplicate_gets_the_first_answer_and_the_receipt_the_second(
@@ -434,7 +435,7 @@ def test_a_duplicate_of_a_refused_call_is_refused_twice(interceptor: Interceptor
     with interceptor.arm(Plan.of(Planned(Duplicate(), REFUSED)), client.session) as armed:
         assert seen(client, client.call(REFUSED)) == "refusal"
     assert host.executions(REFUSED) == 2
-    assert armed.receipts[0].as_json()["firings"][0]["answer"] == "VDI_MISSING"
+    assert armed.receipts[0].as_json(now())["firings"][0]["answer"] == "VDI_MISSING"
 
 
 def test_a_dropped_call_opens_no_connection_to_the_host(interceptor: Interceptor, client: Client, host: Host) -> None:

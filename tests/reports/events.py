@@ -121,5 +121,16 @@ FAILURE = finding(
         },
         rerun="xencbt run --requirement ENABLE-13 --seed 42",
         traceback="Traceback (most recent call last):\n  …\nViolation: …",
+        bitmap={
+            "from": "OpaqueRef:500e…",
+            "to": "OpaqueRef:3388…",
+            "block_size": 65536,
+            "blocks": 64,
+            "expected": [[0, 1], [7, 7]],
+            "reported": [[0, 1], [9, 9]],
+            "missing": [[7, 7]],
+            "extra": [[9, 9]],
+            "cut": False,
+        },
     ),
 )

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-import jsonschema  # type: ignore[import-untyped]  # ships no types, and only tests use it
+import jsonschema  # type: ignore[import-untyped]  # ships no types
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -48,6 +48,13 @@ def row(run: Run, name: str) -> RequirementRow:
     return next(one for one in run["requirements"] if one["id"] == name)
 
 
+def test_a_wrong_listing_goes_along_as_it_was_seen() -> None:
+    (test,) = built(whole_run(FAILURE))["tests"]
+    assert test["evidence"]["bitmap"] == FAILURE.evidence.bitmap
+    (test,) = built(whole_run(finding("ENABLE-02", Verdict.FAIL)))["tests"]
+    assert test["evidence"]["bitmap"] is None
+
+
 def test_the_schema_is_a_schema() -> None:
     jsonschema.Draft202012Validator.check_schema(SCHEMA)
 
@@ -62,6 +69,8 @@ def test_the_schema_is_a_schema() -> None:
         (("tests", 0, "reason"), ""),
         (("target", "kind"), "production"),
         (("target", "url"), "http://root:secret@127.0.0.1/"),
+        (("tests", 0, "evidence", "bitmap", "blocks"), -1),
+        (("tests", 0, "evidence", "bitmap", "missing"), [[7]]),
         (("problems",), [{"verdict": "fail", "reason": "x"}]),
     ],
 )

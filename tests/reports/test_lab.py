@@ -3,7 +3,7 @@
 import json
 from pathlib import Path
 
-import jsonschema  # type: ignore[import-untyped]  # ships no types, and only tests use it
+import jsonschema  # type: ignore[import-untyped]  # ships no types
 import pytest
 
 from tests.reports.events import finding, run_started, whole_run

@@ -40,9 +40,9 @@ def test_waits(disk, number):
 """
 
 
-def wait_for(folder: Path, count: int, process: subprocess.Popen[str]) -> None:
+def wait_for(folder: Path, count: int, process: subprocess.Popen[str], what: str = "waiting-*") -> None:
     end = time.monotonic() + 60
-    while len(list(folder.glob("waiting-*"))) < count:
+    while len(list(folder.glob(what))) < count:
         assert process.poll() is None, "the run ended early"
         assert time.monotonic() < end
         time.sleep(0.02)  # between two looks at a condition that has a deadline

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Protocol
 
-import jsonschema  # type: ignore[import-untyped]  # ships no types, and only tests use it
+import jsonschema  # type: ignore[import-untyped]  # ships no types
 import pytest
 
 from tests.run.at_target import WAITING, disks, interrupted, secrets_of

@@ -13,13 +13,14 @@ from xencbt.fixtures.bench import Bench
 from xencbt.fixtures.lab import Lab
 from xencbt.fixtures.targets import Target
 from xencbt.harness.bitmap import BLOCK
-from xencbt.harness.capabilities import Capabilities, Capability, Product, Repository
+from xencbt.harness.capabilities import Capabilities, Capability
 from xencbt.harness.errors import HarnessError
 from xencbt.harness.faults import AnswerLost, Duplicate, Fault, Firing, Planned, Receipt, RequestDropped
 from xencbt.harness.journal import Journal
 from xencbt.harness.model import Enable, Snapshot, Write
 from xencbt.harness.outcome import Failed, Indeterminate, Ok, Outcome
 from xencbt.harness.profiles import XAPI
+from xencbt.harness.repositories import Repository
 from xencbt.harness.verdicts import Blocked, NotExercised, Violation
 from xencbt.suites.deliveries import DISK, Switch, Wire
 from xencbt.suites.play import Play
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
 
     from xencbt.fixtures.control import Control
     from xencbt.harness.disturbing import Faults
+    from xencbt.harness.product import Product
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 FAULTS: list[Fault] = [AnswerLost(), RequestDropped(), Duplicate()]

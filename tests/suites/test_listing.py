@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING, cast
 
 import pytest
 
-from xencbt.harness.bitmap import Bitmap
+from xencbt.harness.bitmap import BLOCK, Bitmap
 from xencbt.harness.verdicts import Violation
-from xencbt.suites.listing import assert_listed, assert_same_listings, listings
+from xencbt.suites.listing import assert_listed, assert_lists_as_before, assert_same_listings, listings
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -22,6 +22,7 @@ class FakeDisk:
     """A disk from which always the same blocks are listed."""
 
     size = SIZE
+    shown = "OpaqueRef:1234…"
 
     def __init__(self, *blocks: int, size: int = SIZE) -> None:
         self.blocks = blocks
@@ -45,6 +46,10 @@ def test_a_block_that_is_not_listed_is_named() -> None:
     with pytest.raises(Violation, match="not listed: block 11") as caught:
         assert_listed(earlier, later, {3, 11})
     assert caught.value.actual == "block 3"
+    drawn = caught.value.block_map
+    assert drawn is not None
+    assert (drawn.earlier, drawn.later, drawn.blocks) == (FakeDisk.shown, FakeDisk.shown, SIZE // BLOCK)
+    assert (drawn.expected, drawn.reported) == (frozenset({3, 11}), frozenset({3}))
 
 
 def test_a_bitmap_of_another_size_is_malformed() -> None:
@@ -63,3 +68,15 @@ def test_the_pair_that_lists_otherwise_is_named() -> None:
     with pytest.raises(Violation, match="from snapshot 2 to snapshot 3 read otherwise after a call") as caught:
         assert_same_listings(snapshots, before, "a call")
     assert "block 5" in caught.value.actual
+    assert caught.value.block_map is not None
+    assert caught.value.block_map.expected == {2}
+    assert caught.value.block_map.reported == {5}
+
+
+def test_a_listing_that_is_not_as_before_says_since_when() -> None:
+    earlier, later = disks(FakeDisk(1, 2), FakeDisk())
+    before = earlier.changed_blocks_to(later)
+    assert_lists_as_before(earlier, later, before, "an export")
+    (changed,) = disks(FakeDisk(1, 2, 3))
+    with pytest.raises(Violation, match="an export changed what is listed"):
+        assert_lists_as_before(changed, later, before, "an export")

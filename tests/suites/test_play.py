@@ -11,7 +11,7 @@ from xencbt.fixtures.bench import Bench
 from xencbt.fixtures.lab import Lab
 from xencbt.fixtures.targets import Target
 from xencbt.harness.bitmap import BLOCK, Bitmap
-from xencbt.harness.capabilities import Capabilities, Capability, Product, Repository
+from xencbt.harness.capabilities import Capabilities, Capability
 from xencbt.harness.journal import Journal
 from xencbt.harness.model import (
     Attach,
@@ -28,6 +28,7 @@ from xencbt.harness.model import (
 )
 from xencbt.harness.outcome import Failed, Ok, Outcome
 from xencbt.harness.profiles import XAPI
+from xencbt.harness.repositories import Repository
 from xencbt.harness.verdicts import Violation
 from xencbt.suites.play import Play, known_content
 from xencbt.suites.wording import words
@@ -35,6 +36,8 @@ from xencbt.suites.wording import words
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
+
+    from xencbt.harness.product import Product
 
 SIZE = 4 << 20
 
@@ -105,8 +108,12 @@ def test_an_honest_host_passes(play: Play) -> None:
 def test_a_lost_bit_is_a_violation(play: Play, host: TrackingHost) -> None:
     begun(play)
     host.twists["VDI.list_changed_blocks"] = marking(lambda blocks: blocks - {7})
-    with pytest.raises(Violation, match="from baseline to disk: a backup would lose block 7"):
+    with pytest.raises(Violation, match="from baseline to disk: a backup would lose block 7") as caught:
         play.listing("baseline", "disk")
+    assert caught.value.block_map is not None
+    drawn = caught.value.block_map.as_json()
+    assert (drawn["from"], drawn["to"]) == (play.disks["baseline"].shown, play.disks["disk"].shown)
+    assert (drawn["expected"], drawn["reported"], drawn["missing"], drawn["extra"]) == ([[7, 7]], [], [[7, 7]], [])
 
 
 def test_a_superfluous_bit_is_a_violation_only_where_precision_is_asked_for(play: Play, host: TrackingHost) -> None:

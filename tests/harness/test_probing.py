@@ -6,21 +6,13 @@ from typing import Any
 import pytest
 
 from tests.fixtures.fake_host import FakeSession
-from xencbt.harness.capabilities import (
-    CBT_CALLS,
-    NBD_CALLS,
-    SR_KINDS,
-    YOUNGER,
-    Capabilities,
-    Product,
-    Repository,
-    find_repository,
-    probe,
-    require_attached,
-)
+from xencbt.harness.capabilities import SR_KINDS, Capabilities
 from xencbt.harness.consents import CALLS_OF_A_CONSENT
 from xencbt.harness.errors import UsageError
 from xencbt.harness.outcome import Failed, Indeterminate, Ok, Outcome
+from xencbt.harness.probing import CBT_CALLS, NBD_CALLS, YOUNGER, probe
+from xencbt.harness.product import Product
+from xencbt.harness.repositories import Repository, find_repository, require_attached
 from xencbt.harness.roles import LEAST_ROLES
 from xencbt.harness.xe_words import XeResult
 
@@ -82,7 +74,7 @@ def probed(
     controlled: bool = False,
     xe: FakeXe | None = None,
 ) -> Capabilities:
-    monkeypatch.setattr("xencbt.harness.capabilities.handler_answers", lambda *_: handler)
+    monkeypatch.setattr("xencbt.harness.probing.handler_answers", lambda *_: handler)
     session = Probed(MODERN | (answers or {}))
     main = Repository("main", "ref", "uuid", "lvm", FEATURES if features is None else features, frozenset())
     found = probe(session, product(api_version), main, {"file": "u1"}, controlled=controlled, xe=xe or FakeXe())

@@ -1,0 +1,45 @@
+"""What the plugin keeps with pytest's configuration, and what it asks of it."""
+
+import os
+import sys
+
+import pytest
+
+from xencbt.harness.errors import UsageError
+from xencbt.harness.judge import Judge
+from xencbt.harness.run import Front, Run
+from xencbt.harness.trial import Trial
+from xencbt.harness.workers import Workers
+from xencbt.reports.layout import Paint, colour_wanted
+
+RUN = pytest.StashKey[Run]()
+JUDGE = pytest.StashKey[Judge]()
+TRIAL = pytest.StashKey[Trial]()
+WORKERS = pytest.StashKey[Workers]()
+CLOSING = pytest.StashKey[str]()
+UNSELECTED = pytest.StashKey[bool]()
+SHIPMENT = "cbt_events"
+JUDGED = "cbt_judged"
+
+
+def front_of(config: pytest.Config) -> Front | None:
+    """Return the front of the command `xencbt`, where that is what started pytest."""
+    return next((plugin for plugin in config.pluginmanager.get_plugins() if isinstance(plugin, Front)), None)
+
+
+def is_worker(config: pytest.Config) -> bool:
+    """Tell whether this process is an xdist worker."""
+    return hasattr(config, "workerinput")
+
+
+def refused(config: pytest.Config, error: UsageError) -> pytest.UsageError:
+    """Return the usage error in words that pytest takes; the front is told, where there is one."""
+    front = front_of(config)
+    if front is not None:
+        front.usage = str(error)
+    return pytest.UsageError(str(error))
+
+
+def paint() -> Paint:
+    """Return the colours that the standard output takes."""
+    return Paint(colour=colour_wanted(sys.stdout, os.environ))
