@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from xencbt.fixtures.control import ControlRefused
 from xencbt.fixtures.disks import CREATING, Disk
@@ -14,10 +14,9 @@ from xencbt.fixtures.vms import Vm
 from xencbt.harness.capabilities import MAIN
 from xencbt.harness.disturbing import Faults
 from xencbt.harness.errors import HarnessError
-from xencbt.harness.needs import usable
-from xencbt.harness.outcome import Failed, Indeterminate, Ok, Outcome
+from xencbt.harness.outcome import Failed, Ok, Outcome
 from xencbt.harness.rawdisk import export_range, import_ranges
-from xencbt.harness.verdicts import Blocked, NotRun, Undecided, Unsupported, Violation
+from xencbt.harness.verdicts import Blocked, Undecided, Unsupported, Violation
 from xencbt.harness.witness.content import writes_of
 from xencbt.harness.witness.naming import Naming, Normal, found_at
 from xencbt.harness.witness.steps import Step
@@ -101,7 +100,7 @@ class _Replaying:
         for alias, path in step.names.items():
             found = found_at(value, path)
             if isinstance(found, str) and found != NULL:
-                self._name(alias, found)
+                self._name_found(step, alias, found)
         return self._saw(step, outcome)
 
     def _saw(self, step: Step, outcome: Outcome) -> Saw:
@@ -153,8 +152,9 @@ class _Replaying:
     def _name(self, alias: str, ref: str) -> None:
         cls = class_of(alias)
         if cls == "VDI":
+            if not self._lab.journal.made(ref):
+                raise Blocked(f"{alias} would be a disk that the run did not make")
             disk = self._lab.disk_at(ref)
-            disk.foreign = not self._lab.journal.owns(ref)
             self._disks[alias] = disk
             self._naming.call(alias, ref, disk.uuid)
         elif cls == "VM":
@@ -164,6 +164,16 @@ class _Replaying:
             self._naming.call(alias, ref, self._vms[alias].uuid)
         else:
             self._naming.call(alias, ref)
+
+    def _name_found(self, step: Step, alias: str, ref: str) -> None:
+        """Name what an answer told of; a disk that stood on an SR before is the one that the run may look at there."""
+        of = str(step.given.get("of", ""))
+        if class_of(alias) == "VDI" and of.startswith("sr:") and not self._lab.journal.made(ref):
+            disk = self._lab.seeded_disk(of.removeprefix("sr:"))
+            self._disks[alias] = disk
+            self._naming.call(alias, disk.ref, disk.uuid)
+        else:
+            self._name(alias, ref)
 
     def _disk(self, alias: str) -> Disk | None:
         return self._disks.get(alias)

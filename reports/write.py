@@ -4,11 +4,13 @@ import json
 import os
 import shutil
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from xencbt.harness.events import read_events
+from xencbt.harness.witness.bundles import FOLDER
 from xencbt.reports import allure, junit
+from xencbt.reports.bundles import bundles
 from xencbt.reports.document import build
 from xencbt.reports.run_json import Run
 
@@ -24,8 +26,10 @@ def write_all(events: Path, folder: Path, *, complain: Callable[[str], None] | N
     cannot be written is told to `complain` (default: standard error) and costs neither run.json nor another report.
     Raises UnreadableEvents for events that are none, OSError where run.json itself cannot be written.
     """
-    run = build(read_events(events))
+    told = list(read_events(events))
+    run = build(told)
     replace_file(folder / RUN_FILE, _json(run))
+    _write_bundles(bundles(told), folder / FOLDER)
     reporters: dict[str, Callable[[Run, Path], None]] = {JUNIT_FILE: _write_junit, ALLURE_FOLDER: _write_allure}
     for name, reporter in reporters.items():
         try:
@@ -33,6 +37,13 @@ def write_all(events: Path, folder: Path, *, complain: Callable[[str], None] | N
         except Exception as error:  # noqa: BLE001  whatever is wrong in a reporter, the run must not be lost with it
             (complain or _to_stderr)(f"{name} could not be written: {type(error).__name__}: {error}")
     return run
+
+
+def _write_bundles(files: Mapping[str, bytes], folder: Path) -> None:
+    if files:
+        folder.mkdir(exist_ok=True)
+    for name, content in files.items():
+        replace_file(folder / name, content)
 
 
 def _write_junit(run: Run, path: Path) -> None:

@@ -263,7 +263,10 @@ def _params(saw: Saw) -> list[Normal]:
 
 
 def _compared(params: object) -> list[Normal]:
-    return [one if isinstance(one, str) and _is_compared(one) else "…" for one in (params if isinstance(params, list) else [])]
+    return [
+        one if isinstance(one, str) and _is_compared(one) else "…"
+        for one in (params if isinstance(params, list) else [])
+    ]
 
 
 def _is_compared(param: str) -> bool:

@@ -1,7 +1,7 @@
 """From the trace of a test to steps of the vocabulary; says what cannot be said in it."""
 
 import hashlib
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -24,7 +24,9 @@ from xencbt.harness.witness.vocabulary import (
     readable,
 )
 
-TAGGING = frozenset({"VDI.set_other_config", "VDI.add_to_other_config", "VDI.remove_from_other_config", "VM.set_other_config"})
+TAGGING = frozenset(
+    {"VDI.set_other_config", "VDI.add_to_other_config", "VDI.remove_from_other_config", "VM.set_other_config"}
+)
 """How the harness marks what is its own."""
 
 
@@ -131,7 +133,11 @@ class _Deriving:
         return step
 
     def _learn_uuid(self, alias: str, event: Called) -> None:
-        if isinstance(event.outcome, Ok) and isinstance(event.outcome.value, Mapping) and alias not in {"nobody", "null"}:
+        if (
+            isinstance(event.outcome, Ok)
+            and isinstance(event.outcome.value, Mapping)
+            and alias not in {"nobody", "null"}
+        ):
             self._naming.call(alias, str(event.params[0]), str(event.outcome.value.get("uuid", "")))
 
     def _created(self, cls: str, event: Called) -> Step:
@@ -310,14 +316,3 @@ def method_is_all(call: str) -> bool:
 
 def _value(event: Called) -> object:
     return event.outcome.value if isinstance(event.outcome, Ok) else None
-
-
-def without(steps: Sequence[Step], dropped: Collection[int]) -> tuple[Step, ...]:
-    """Return `steps` without those at `dropped` and without all that then lack an object."""
-    kept: list[Step] = []
-    known: set[str] = set()
-    for at, step in enumerate(steps):
-        if at not in dropped and step.uses <= known:
-            kept.append(step)
-            known |= step.defines
-    return tuple(kept)

@@ -167,7 +167,7 @@ def marks_of(value: object) -> frozenset[int] | None:
 
 
 def _is_run(run: object) -> bool:
-    return isinstance(run, list) and len(run) == 2 and all(type(each) is int and 0 <= each for each in run)
+    return isinstance(run, list) and len(run) == 2 and all(type(each) is int and each >= 0 for each in run)
 
 
 def appearances(value: object, ref: str) -> Iterator[tuple[str | int, ...]]:

@@ -126,10 +126,18 @@ def _read_step(data: object) -> Step:
         elif not kind.endswith(_OPTIONAL):
             raise BadWitness(f"{verb.name} needs {name!r}")
     makes = data.get("makes", "")
-    if makes and not (verb.makes and _is_alias(makes) and _is_own(makes) and class_of(makes) == class_of(f"{verb.makes}-1")):
+    if makes and not (
+        verb.makes and _is_alias(makes) and _is_own(makes) and class_of(makes) == class_of(f"{verb.makes}-1")
+    ):
         raise BadWitness(f"{verb.name} makes no {str(makes)[:40]!r}")
     return Step(
-        verb.name, given, makes, _names(data.get("names", {})), read_saw(data.get("saw")), _line(data.get("line", "")), _deadline(data)
+        verb.name,
+        given,
+        makes,
+        _names(data.get("names", {})),
+        read_saw(data.get("saw")),
+        _line(data.get("line", "")),
+        _deadline(data),
     )
 
 
@@ -223,7 +231,6 @@ _READERS: Mapping[str, Callable[[object], object]] = {
     "condition": _one_of(*CONDITIONS),
     "command": _one_of(*XE_COMMANDS),
     "class": _one_of("VDI"),
-    "verb": _one_of(*(verb.name for verb in VERBS.values() if verb.method)),
     "object": _object,
     "ranges": _ranges,
     "faults": _faults,
@@ -251,7 +258,11 @@ def read_saw(data: object) -> Mapping[str, Normal] | None:
     """Read what came of a step; raises BadWitness for what is no such thing, or too large."""
     if data is None:
         return None
-    if not isinstance(data, Mapping) or len(data.keys() & {"ok", "failed", "lost"}) != 1 or not data.keys() <= {"ok", "failed", "lost", "params"}:
+    if (
+        not isinstance(data, Mapping)
+        or len(data.keys() & {"ok", "failed", "lost"}) != 1
+        or not data.keys() <= {"ok", "failed", "lost", "params"}
+    ):
         raise BadWitness("saw: is ok, failed (with params) or lost")
     _bounded(data)
     return MappingProxyType(dict(data))

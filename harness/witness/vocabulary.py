@@ -122,7 +122,6 @@ _ALL = (
     _deed("all-records", of="class", reads=True),
     _deed("find", uuid_of="VDI", reads=True),
     _deed("messages", reads=True),
-    _deed("executions", verb="verb", reads=True),
     _deed("xe", command="command", disk="VDI", later="VDI?", field="field?"),
     _deed("begin", condition="condition", sr="SR?", free="size?", purpose="purpose?"),
     _deed("end", condition="condition"),

@@ -1,0 +1,106 @@
+"""A witness: steps, and what the last of them has to give; and in words, step by step."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from xencbt.harness.witness.checking import Check, Saw, difference, read_check, saw_in_words
+from xencbt.harness.witness.steps import BadWitness, Step, fault_as_json, read_steps
+
+
+@dataclass(frozen=True, slots=True)
+class Witness:
+    """The shortest list of calls and faults that shows a failure, and the check at its last step."""
+
+    steps: tuple[Step, ...]
+    check: Check
+
+    def as_json(self) -> dict[str, Any]:
+        """Return plain JSON data, which `read_witness` reads back."""
+        return {"steps": [step.as_json() for step in self.steps], "check": self.check.as_json()}
+
+    def words(self) -> tuple[str, ...]:
+        """Say each step, and what came of it, to people."""
+        told = [f"{step_in_words(step)} → {saw_in_words(step.saw)}" for step in self.steps[:-1]]
+        last = step_in_words(self.steps[-1])
+        expected = " or ".join(self.check.words())
+        return (*told, f"{last} → {saw_in_words(self.check.saw, self.check.expected[0])}; must give {expected}")
+
+
+def read_witness(data: object) -> Witness:
+    """Read a witness from plain data that nobody vouches for; raises BadWitness."""
+    if not isinstance(data, Mapping) or not {"steps", "check"} <= set(data):
+        raise BadWitness("a witness has steps and check")
+    return Witness(read_steps(data["steps"]), read_check(data["check"]))
+
+
+def step_in_words(step: Step) -> str:
+    """Say one step: `snapshot of disk-1 as snapshot-1`."""
+    given = step.given
+    match step.do:
+        case "create":
+            raw = " raw" if given["raw"] else ""
+            told = (
+                f"create {step.makes or 'a disk'}: {given['size']} bytes of type {given['type']}{raw} on {given['sr']}"
+            )
+        case "create-vm":
+            told = f"create {step.makes}"
+        case "list":
+            told = f"list changed blocks from {given['earlier']} to {given['later']}"
+        case "write" | "guest-write":
+            at = ", ".join(f"{length} bytes at {offset}" for offset, length, _, _ in given["ranges"])
+            told = f"{'the guest writes' if step.do == 'guest-write' else 'write'} to {given['disk']}: {at}"
+        case "read" | "nbd-read":
+            over = " over NBD" if step.do == "nbd-read" else ""
+            told = f"read {given['length']} bytes at {given['offset']} of {given['disk']}{over}"
+        case "field":
+            told = f"read {given['field']} of {given['of']}"
+        case "record":
+            told = f"read the record of {given['of']}"
+        case "all-records":
+            told = "read all VDI records"
+        case "find":
+            told = f"find {given['uuid_of']} by its uuid"
+        case "arm":
+            told = f"arm {'; '.join(_fault(each) for each in given['faults'])}"
+        case _:
+            arguments = " ".join(
+                str(value).lower() if isinstance(value, bool) else str(value) for value in given.values()
+            )
+            told = f"{step.do} {arguments}".strip() + (f" as {step.makes}" if step.makes else "")
+    return f"{told} (line: {step.line})" if step.line else told
+
+
+def _fault(planned: Any) -> str:
+    told = fault_as_json(planned) or {}
+    parameters = ", ".join(f"{name} {value}" for name, value in told.get("parameters", {}).items())
+    return f"{told.get('fault')} {told.get('phase')} {told.get('at')} {told.get('nth')}{f' ({parameters})' if parameters else ''}"
+
+
+@dataclass(frozen=True, slots=True)
+class Drift:
+    """One step that went otherwise than when the witness was made: its number from 1, in words."""
+
+    number: int
+    step: str
+    was: str
+    now: str
+
+    def __str__(self) -> str:
+        return f"step {self.number}: {self.step}: was {self.was}, now {self.now}"
+
+
+def drifts(steps: Sequence[Step], now: Sequence[Saw | None]) -> tuple[Drift, ...]:
+    """Return the steps that went otherwise than they did; those of which it was never told how say nothing."""
+    found = []
+    for number, (step, saw) in enumerate(zip(steps, now, strict=True), start=1):
+        if step.saw is None and saw is None:
+            continue
+        if step.saw is not None and saw is not None:
+            moved = difference(step.saw, saw)
+            if moved is None:
+                continue
+            found.append(Drift(number, step_in_words(step), saw_in_words(step.saw, moved), saw_in_words(saw, moved)))
+        elif step.saw is not None:
+            found.append(Drift(number, step_in_words(step), saw_in_words(step.saw), "not reached"))
+    return tuple(found)
