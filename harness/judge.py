@@ -148,8 +148,11 @@ class Judge:
         settings = self.settings
         if settings.emulated_here:
             profile = "documented" if settings.profile == "documented" else "xapi"
-            hosts = settings.emulator_hosts
-            return self._open.enter_context(start_emulator(profile=profile, user=settings.user, hosts=hosts))
+            return self._open.enter_context(
+                start_emulator(
+                    profile=profile, user=settings.user, hosts=settings.emulator_hosts, defects=settings.defects
+                )
+            )
         password = settings.password or asked_password(settings)
         return dial(
             settings.target,
@@ -297,6 +300,7 @@ class Judge:
             words += ["--xe", shlex.join(settings.xe)]
         if settings.emulator_hosts != 1:
             words += ["--emulator-hosts", str(settings.emulator_hosts)]
+        words += [f"--defect={each}" for each in settings.defects]
         words += [f"--faults={each}" for each in settings.faults]
         if settings.speed != "quick":
             words += ["--speed", settings.speed]

@@ -46,6 +46,7 @@ class Option:
 OPTIONS: tuple[Option, ...] = (
     Option("target", "text", "'emulator' (started for this run) or the URL of a host; default: emulator", "T"),
     Option("emulator-hosts", "number", "hosts of the emulated pool that is started, 1 to 3; default: 1", "N"),
+    Option("defect", "list", "a defect that the emulated host that is started shows (may be repeated)", "NAME"),
     Option("user", "text", "user name on the target; default: root", "U"),
     Option("password-file", "text", "file that holds the password (else XENCBT_PASSWORD, else a prompt)", "F"),
     Option("control-token-file", "text", "file with an emulator's control token (else XENCBT_CONTROL_TOKEN)", "F"),

@@ -237,6 +237,13 @@ class Session:
         shown = ", ".join(_shown(param) for param in params)
         return shorten(self.recorder.secrets.mask(f"{method}({shown})"))
 
+    def over_another_connection(self) -> "Session":
+        """Return this same session over a connection of its own, for a call beside this one's; to be abandoned."""
+        other = Session(self.endpoint, self.user, self.recorder, deadline_s=self.deadline_s)
+        other.ref, other.uuid = self.ref, self.uuid
+        other.guard, other.disturbed = self.guard, self.disturbed
+        return other
+
     def close(self) -> None:
         """Log out if the host still answers, and close the connection. Closing twice does nothing more."""
         if self.ref:

@@ -30,6 +30,7 @@ class Settings:
     seed: int
     target: str = EMULATOR
     emulator_hosts: int = 1
+    defects: tuple[str, ...] = ()
     user: str = "root"
     password_file: Path | None = None
     control_token_file: Path | None = None
@@ -145,8 +146,7 @@ def load(given: Mapping[str, Any], *, environment: Mapping[str, str], folder: Pa
         raise UsageError(f"--emulator-hosts {settings.emulator_hosts}: 1 to {MOST_EMULATED_HOSTS}")
     _ = settings.consents, settings.repositories, settings.budget_s, settings.asked_faults
     if not settings.emulated_here:
-        if settings.emulator_hosts != 1:
-            raise UsageError("--emulator-hosts is about the emulated host of a run, and --target names another one")
+        _refuse_emulators_own(settings)
         _check_address(settings.target, settings.trust)
         refuse_unread_certificate(settings.target, settings.trust)
         if settings.sr is None:
@@ -155,8 +155,15 @@ def load(given: Mapping[str, Any], *, environment: Mapping[str, str], folder: Pa
     return settings
 
 
+def _refuse_emulators_own(settings: Settings) -> None:
+    """Go on where nothing was asked of an emulated host that is not going to be started, else raise UsageError."""
+    for flag, asked in (("--emulator-hosts", settings.emulator_hosts != 1), ("--defect", bool(settings.defects))):
+        if asked:
+            raise UsageError(f"{flag} is about the emulated host of a run, and --target names another one")
+
+
 def _settings(values: dict[str, Any], environment: Mapping[str, str]) -> Settings:
-    renamed = {"suite": "suites", "requirement": "requirements", "sr": "srs"}
+    renamed = {"suite": "suites", "requirement": "requirements", "sr": "srs", "defect": "defects"}
     fields: dict[str, Any] = {
         renamed.get(key, key): Path(value) if key in PATHS else value
         for key, value in values.items()

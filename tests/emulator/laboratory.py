@@ -6,10 +6,11 @@ import asyncio
 import base64
 import inspect
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from xencbt.fixtures.emulator.blocks import BLOCK
 from xencbt.fixtures.emulator.control_domain import attached
+from xencbt.fixtures.emulator.defects import switch
 from xencbt.fixtures.emulator.dispatch import Dispatcher
 from xencbt.fixtures.emulator.errors import HostDownError, Refusal
 from xencbt.fixtures.emulator.host import EmulatedHost
@@ -18,10 +19,12 @@ from xencbt.fixtures.emulator.options import Options
 from xencbt.fixtures.emulator.verbs import VERBS
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Coroutine, Iterator
 
     from xencbt.fixtures.emulator.storage import StorageRepository
     from xencbt.fixtures.emulator.values import Ref
+
+T = TypeVar("T")
 
 PASSWORD = "secret"
 MIB = 1024**2
@@ -35,14 +38,19 @@ class Laboratory:
         self.runner = runner
         self.host = EmulatedHost(options)
         self.host.lab = furnish(self.host)
+        switch(self.host, options.defects)
         self.dispatcher = Dispatcher(self.host)
         self.session = ""
         self.log_in()
 
     def log_in(self, user: str = "root") -> None:
         accepted = self.dispatcher.check("session.login_with_password", [user, PASSWORD, "1.0", "test"])
-        session: Any = accepted.method.handler(self.host, None, *accepted.arguments)
+        session: Any = self.host.defects.context.run(accepted.method.handler, self.host, None, *accepted.arguments)
         self.session = session
+
+    def run(self, work: Coroutine[Any, Any, T]) -> T:
+        """Do something as the host does it."""
+        return self.runner.run(work, context=self.host.defects.context)
 
     async def calling(self, name: str, *params: Any) -> Any:
         accepted = self.dispatcher.check(name, [self.session, *params])
@@ -50,7 +58,7 @@ class Laboratory:
         return await result if inspect.isawaitable(result) else result
 
     def call(self, name: str, *params: Any) -> Any:
-        return self.runner.run(self.calling(name, *params))
+        return self.run(self.calling(name, *params))
 
     def refusal(self, name: str, *params: Any) -> tuple[str, ...]:
         try:
@@ -63,14 +71,14 @@ class Laboratory:
         async def gather() -> list[Any]:
             return await asyncio.gather(*(self.calling(*call) for call in calls), return_exceptions=True)
 
-        return self.runner.run(gather())
+        return self.run(gather())
 
     def verb(self, name: str, **body: Any) -> dict[str, Any]:
         async def run() -> dict[str, Any]:
             answer = VERBS[name](self.host, body)
             return await answer if inspect.isawaitable(answer) else answer
 
-        return self.runner.run(run())
+        return self.run(run())
 
     def sr(self, kind: str = "lvm") -> Ref:
         return self.host.db.by_uuid("SR", self.host.lab.srs[kind])
@@ -106,9 +114,14 @@ class Laboratory:
 
     def write(self, vdi: Ref, *blocks: int) -> None:
         """Write to a disk that no VM uses, or that one does."""
-        record = self.record(vdi)
         for block in blocks:
-            self.host.storage[record["SR"]].fill(record["uuid"], block * BLOCK, BLOCK, 7)
+            self.fill(vdi, block * BLOCK, BLOCK)
+
+    def fill(self, vdi: Ref, offset: int, length: int, byte: int = 7) -> None:
+        """Write one byte value to a range, in bytes."""
+        record = self.record(vdi)
+        store: StorageRepository = self.host.storage[record["SR"]]
+        self.host.defects.context.run(store.fill, record["uuid"], offset, length, byte)
 
     def changed(self, source: Ref, target: Ref) -> set[int]:
         bitmap = base64.b64decode(self.call("VDI.list_changed_blocks", source, target))
@@ -127,7 +140,7 @@ class Laboratory:
                 assert len(self.record(vdi)["VBDs"]) >= 1
                 return disk.read(offset, length)
 
-        return self.runner.run(read())
+        return self.run(read())
 
     def plug_into_vm(self, vdi: Ref, mode: str = "RW") -> Ref:
         vbd: Ref = self.call("VBD.create", {"VM": self.vm, "VDI": vdi, "userdevice": "autodetect", "mode": mode})

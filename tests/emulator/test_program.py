@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import socket
 import ssl
@@ -18,6 +19,7 @@ from urllib.request import Request, urlopen
 
 import pytest
 
+from xencbt.fixtures.emulator.defects import DEFECTS
 from xencbt.fixtures.emulator.program import main
 
 if TYPE_CHECKING:
@@ -53,7 +55,7 @@ def login(server: Any, ready: dict[str, Any], user: str | None = None) -> dict[s
 
 def test_the_ready_line_says_all_a_client_needs() -> None:
     with emulator() as (process, ready), proxy(ready) as server:
-        access = {"url", "user", "password", "certificate", "hosts", "nbd_port", "control"}
+        access = {"url", "user", "password", "certificate", "hosts", "nbd_port", "control", "defects"}
         assert set(ready) == access | {"srs", "vm", "vdi"}
         assert set(ready["srs"]) == KINDS
         assert (ready["user"], ready["certificate"]) == ("root", None)
@@ -144,6 +146,23 @@ def test_without_the_licence_enabling_is_refused() -> None:
         session = login(server, ready)["Value"]
         vdi = server.VDI.get_by_uuid(session, ready["vdi"])["Value"]
         assert server.VDI.enable_cbt(session, vdi)["ErrorDescription"] == ["LICENCE_RESTRICTION", "CBT"]
+
+
+def test_defects_are_switched_on_by_options_and_told() -> None:
+    names = ["enable-takes-snapshots", "enable-takes-every-type"]
+    with emulator(*(f"--defect={name}" for name in names)) as (_, ready), proxy(ready) as server:
+        assert ready["defects"] == names
+        session = login(server, ready)["Value"]
+        vdi = server.VDI.get_by_uuid(session, ready["vdi"])["Value"]
+        taken = server.VDI.snapshot(session, vdi, {})["Value"]
+        assert server.VDI.enable_cbt(session, taken)["Status"] == "Success"
+
+
+def test_the_defects_are_listed(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["--defects"]) == 0
+    assert re.search(r"(?m)^roll-drops-bits +LIST-02, SET-02: A snapshot's log", capsys.readouterr().out)
+    assert main(["--defects", "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)[0]["name"] == next(iter(DEFECTS))
 
 
 def test_the_control_token_opens_the_lab() -> None:
