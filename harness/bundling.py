@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
-from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from pathlib import Path
 from secrets import token_hex
@@ -16,14 +14,18 @@ from xencbt.fixtures.lab import Lab
 from xencbt.fixtures.targets import start_emulator
 from xencbt.harness.errors import XencbtError
 from xencbt.harness.replaying import Replayed, replay
-from xencbt.harness.witness.checking import Alternative, Answer, Check, check_of, last_difference
+from xencbt.harness.witness.checking import Alternative, Answer, Check, Saw, check_of, last_difference
 from xencbt.harness.witness.deriving import Inexpressible, World, steps_from
 from xencbt.harness.witness.reducing import closed, reduced
-from xencbt.harness.witness.steps import Step
-from xencbt.harness.witness.witness import Witness
+from xencbt.harness.witness.renaming import numbered_anew
+from xencbt.harness.witness.witness import Witness, read_witness
 from xencbt.proxies.interceptor import Interceptor
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+    from contextlib import ExitStack
+
+    from xencbt.harness.witness.steps import Step
     from xencbt.harness.witness.traces import Event
 
 MOST_PROBES = 40
@@ -136,7 +138,7 @@ class _Pair:
     test_id: str
     end: float
 
-    def both(self, steps: Sequence[Step]) -> tuple[tuple, tuple]:  # type: ignore[type-arg]
+    def both(self, steps: Sequence[Step]) -> tuple[tuple[Saw | None, ...], tuple[Saw | None, ...]]:
         right = self.right.replay(steps, self.test_id)
         if right.ended is not None:
             raise Inexpressible(f"a right host cannot carry out its steps: {right.ended}")
@@ -169,4 +171,5 @@ class _Pair:
             replace(step, saw=saw, names={alias: path for alias, path in step.names.items() if alias in used})
             for step, saw in zip(steps, wrong, strict=True)
         ]
-        return Witness(tuple(kept), check)
+        numbered, told = numbered_anew(kept, check.as_json())
+        return read_witness({"steps": [step.as_json() for step in numbered], "check": told})

@@ -6,12 +6,13 @@ import traceback
 from collections.abc import Sequence
 from importlib.metadata import version
 
-from xencbt.harness.commands import Call, clean, emulator, faults, judging, requirements
+from xencbt.harness.commands import Call, clean, emulator, faults, judging, replay, requirements
 from xencbt.harness.telling import told_to_whoever_reads
 from xencbt.harness.verdicts import Exit
 
 COMMANDS = (
     judging,
+    replay,
     clean,
     faults,
     requirements,

@@ -19,13 +19,13 @@ from xencbt.harness.rawdisk import export_range, import_ranges
 from xencbt.harness.verdicts import Blocked, Undecided, Unsupported, Violation
 from xencbt.harness.witness.content import writes_of
 from xencbt.harness.witness.naming import Naming, Normal, found_at
-from xencbt.harness.witness.steps import Step
 from xencbt.harness.witness.vocabulary import NULL, VERBS, Anything, Given, class_of
 
 if TYPE_CHECKING:
     from xencbt.fixtures.lab import Lab
     from xencbt.harness.faults import Planned, Receipt
     from xencbt.harness.session import Session
+    from xencbt.harness.witness.steps import Step
     from xencbt.proxies.interceptor import Interceptor
 
 Saw = Mapping[str, Normal]
@@ -60,8 +60,7 @@ def replay(lab: Lab, steps: Sequence[Step], interceptor: Callable[[], Intercepto
         try:
             with ExitStack() as open_now:
                 replaying = _Replaying(lab, open_now, interceptor)
-                for step in steps:
-                    saw.append(replaying.step(step))
+                saw.extend(map(replaying.step, steps))
         except (Undecided, HarnessError) as trouble:
             ended = trouble
         except Violation as violation:

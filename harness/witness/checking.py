@@ -8,6 +8,7 @@ from typing import Any
 from xencbt.harness.bitmap import describe
 from xencbt.harness.witness.naming import Normal, marks_of, ranges_of
 from xencbt.harness.witness.steps import BadWitness, Step, read_saw
+from xencbt.harness.witness.vocabulary import class_of
 
 MOST_ALTERNATIVES = 20
 LONGEST_COMPARED = 60
@@ -126,7 +127,7 @@ def _allows_bitmap(alternative: Alternative, value: Normal) -> bool:
 
 
 def difference(right: Saw, wrong: Saw) -> Alternative | None:
-    """Return what a right answer has that a wrong one lacks, as the alternative to expect; None where they are alike."""
+    """Return what a right answer has and a wrong one lacks, as the alternative to expect; None where they are alike."""
     if "ok" not in right or "ok" not in wrong:
         return _refusal(right, wrong)
     value, other = right["ok"], wrong["ok"]
@@ -162,7 +163,7 @@ def _bitmap(
 
 def way_of(expected: Alternative, saw: Saw) -> tuple[object, ...]:
     """Return in which way an answer misses the alternative `expected`."""
-    kind = sorted(expected)[0]
+    kind = min(expected)
     if "lost" in saw:
         return kind, "lost"
     if "failed" in saw:
@@ -242,7 +243,8 @@ def saw_in_words(saw: Saw | None, expected: Alternative | None = None) -> str:
         return f"{value.get('bytes')} bytes, {_described(value['marks'])} marked"
     if isinstance(value, Mapping) and expected is not None and "has" in expected:
         return "; ".join(f"{key} = {_shown(value.get(key, 'absent'))}" for key in expected["has"])
-    return "success" if value in {"", None} or isinstance(value, Mapping) else _shown(value)
+    plain = value is None or value == "" or isinstance(value, Mapping) or (isinstance(value, str) and class_of(value))
+    return "success" if plain else _shown(value)
 
 
 def _described(runs: object) -> str:

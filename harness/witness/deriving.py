@@ -3,10 +3,9 @@
 import hashlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from xencbt.harness.bitmap import BLOCK
-from xencbt.harness.faults import Planned
 from xencbt.harness.outcome import Indeterminate, Ok
 from xencbt.harness.witness.naming import Naming, appearances
 from xencbt.harness.witness.steps import MOST_STEPS, Step, fault_as_json
@@ -23,6 +22,9 @@ from xencbt.harness.witness.vocabulary import (
     class_of,
     readable,
 )
+
+if TYPE_CHECKING:
+    from xencbt.harness.faults import Planned
 
 TAGGING = frozenset(
     {"VDI.set_other_config", "VDI.add_to_other_config", "VDI.remove_from_other_config", "VM.set_other_config"}

@@ -108,7 +108,7 @@ class Naming:
     def field(self, name: str, value: object) -> Normal:
         """Return a field of a record; of the notes that everybody may leave there, only who left some."""
         if name == "other_config" and isinstance(value, Mapping):
-            return sorted(key for key in map(str, value) if not key.startswith("xencbt"))
+            return [key for key in sorted(map(str, value)) if not key.startswith("xencbt")]
         if name == "snapshot_time":
             return "<time>"
         return self.value(value)

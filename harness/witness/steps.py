@@ -1,4 +1,4 @@
-"""One step of a witness: a verb with its arguments, what its answer names, and what was seen; read from untrusted data."""
+"""One step of a witness: a verb with its arguments, what its answer names, what was seen; read from untrusted data."""
 
 import re
 from collections.abc import Callable, Mapping, Sequence
@@ -20,7 +20,7 @@ LARGEST_WRITE = 64 << 20
 MOST_DATA = 4000
 """How many values (numbers, texts, lists, tables) one recorded answer may have."""
 
-_ALIAS = re.compile(r"(?:%s)-[1-9]\d{0,3}|nobody|null|host|sr:[a-z][a-z-]{0,30}" % "|".join(CLASSES), re.ASCII)
+_ALIAS = re.compile(rf"(?:{'|'.join(CLASSES)})-[1-9]\d{{0,3}}|nobody|null|host|sr:[a-z][a-z-]{{0,30}}", re.ASCII)
 _WORD = re.compile(r"[A-Za-z][A-Za-z0-9_.:-]{0,60}", re.ASCII)
 _OPTIONAL = "?"
 _OWN = frozenset({"do", "makes", "names", "saw", "line", "deadline_s"})
@@ -97,17 +97,19 @@ def read_steps(data: object) -> tuple[Step, ...]:
     for number, one in enumerate(data, start=1):
         try:
             step = _read_step(one)
-            unknown = step.uses - known
-            if unknown:
-                raise BadWitness(f"uses {sorted(unknown)[0]}, which no step before it made")
-            again = step.defines & known
-            if again:
-                raise BadWitness(f"{sorted(again)[0]} is made a second time")
+            _check_names(step, known)
         except BadWitness as bad:
             raise BadWitness(f"step {number}: {bad}") from None
         known |= step.defines
         steps.append(step)
     return tuple(steps)
+
+
+def _check_names(step: Step, known: set[str]) -> None:
+    for alias in sorted(step.uses - known):
+        raise BadWitness(f"uses {alias}, which no step before it made")
+    for alias in sorted(step.defines & known):
+        raise BadWitness(f"{alias} is made a second time")
 
 
 def _read_step(data: object) -> Step:
@@ -168,7 +170,7 @@ def _one_of(*words: str) -> Callable[[object], str | None]:
 
 
 def _object(value: object) -> str | None:
-    return value if _is_alias(value) and value not in {"host"} else None  # type: ignore[return-value]  # a text by then
+    return value if _is_alias(value) and value != "host" else None  # type: ignore[return-value]  # a text by then
 
 
 def _ranges(value: object) -> tuple[Range, ...] | None:
@@ -211,7 +213,7 @@ def _fault(data: object) -> Planned:
 
 
 def fault_as_json(planned: Planned) -> dict[str, Any] | None:
-    """Return a planned fault as a step has it, its call as a verb; None where the vocabulary has no word for the call."""
+    """Return a planned fault as a step has it, its call as a verb; None where there is no word for that call."""
     told = planned.as_json()
     del told["arguments"]
     method = told.pop("method")

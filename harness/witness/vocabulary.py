@@ -80,6 +80,7 @@ def _deed(name: str, *, makes: str = "", reads: bool = False, **takes: str) -> V
 
 _DISK, _VM, _SR = Given("disk"), Given("vm"), Given("sr")
 _ANY = Anything()
+_NO = False
 
 _ALL = (
     _deed("create", sr="SR", type="type", size="size", raw="flag", makes="disk"),
@@ -100,11 +101,11 @@ _ALL = (
     _call("plug", "VBD.plug", vbd="VBD"),
     _call("unplug", "VBD.unplug", vbd="VBD"),
     _call("detach", "VBD.destroy", vbd="VBD"),
-    _call("start", "VM.start", _VM, Given("paused"), False, vm="VM", paused="flag"),
+    _call("start", "VM.start", _VM, Given("paused"), _NO, vm="VM", paused="flag"),
     _call("pause", "VM.pause", vm="VM"),
     _call("unpause", "VM.unpause", vm="VM"),
     _call("suspend", "VM.suspend", vm="VM"),
-    _call("resume", "VM.resume", _VM, False, False, vm="VM"),
+    _call("resume", "VM.resume", _VM, _NO, _NO, vm="VM"),
     _call("shut-down", "VM.hard_shutdown", vm="VM"),
     _call("destroy-vm", "VM.destroy", vm="VM"),
     _call("snapshot-vm", "VM.snapshot", _VM, _ANY, [], vm="VM", makes="vmsnapshot"),

@@ -1,9 +1,10 @@
 """A witness: steps, and what the last of them has to give; and in words, step by step."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from xencbt.harness.faults import Planned
 from xencbt.harness.witness.checking import Check, Saw, difference, read_check, saw_in_words
 from xencbt.harness.witness.steps import BadWitness, Step, fault_as_json, read_steps
 
@@ -35,46 +36,56 @@ def read_witness(data: object) -> Witness:
 
 
 def step_in_words(step: Step) -> str:
-    """Say one step: `snapshot of disk-1 as snapshot-1`."""
-    given = step.given
-    match step.do:
-        case "create":
-            raw = " raw" if given["raw"] else ""
-            told = (
-                f"create {step.makes or 'a disk'}: {given['size']} bytes of type {given['type']}{raw} on {given['sr']}"
-            )
-        case "create-vm":
-            told = f"create {step.makes}"
-        case "list":
-            told = f"list changed blocks from {given['earlier']} to {given['later']}"
-        case "write" | "guest-write":
-            at = ", ".join(f"{length} bytes at {offset}" for offset, length, _, _ in given["ranges"])
-            told = f"{'the guest writes' if step.do == 'guest-write' else 'write'} to {given['disk']}: {at}"
-        case "read" | "nbd-read":
-            over = " over NBD" if step.do == "nbd-read" else ""
-            told = f"read {given['length']} bytes at {given['offset']} of {given['disk']}{over}"
-        case "field":
-            told = f"read {given['field']} of {given['of']}"
-        case "record":
-            told = f"read the record of {given['of']}"
-        case "all-records":
-            told = "read all VDI records"
-        case "find":
-            told = f"find {given['uuid_of']} by its uuid"
-        case "arm":
-            told = f"arm {'; '.join(_fault(each) for each in given['faults'])}"
-        case _:
-            arguments = " ".join(
-                str(value).lower() if isinstance(value, bool) else str(value) for value in given.values()
-            )
-            told = f"{step.do} {arguments}".strip() + (f" as {step.makes}" if step.makes else "")
+    """Say one step: `snapshot disk-1 as snapshot-1`."""
+    told = _TELLERS.get(step.do, _plainly)(step)
     return f"{told} (line: {step.line})" if step.line else told
 
 
-def _fault(planned: Any) -> str:
-    told = fault_as_json(planned) or {}
-    parameters = ", ".join(f"{name} {value}" for name, value in told.get("parameters", {}).items())
-    return f"{told.get('fault')} {told.get('phase')} {told.get('at')} {told.get('nth')}{f' ({parameters})' if parameters else ''}"
+def _plainly(step: Step) -> str:
+    arguments = (str(value).lower() if isinstance(value, bool) else str(value) for value in step.given.values())
+    return " ".join((step.do, *arguments)) + (f" as {step.makes}" if step.makes else "")
+
+
+def _create(step: Step) -> str:
+    given, raw = step.given, " raw" if step.given["raw"] else ""
+    return f"create {step.makes or 'a disk'}: {given['size']} bytes of type {given['type']}{raw} on {given['sr']}"
+
+
+def _write(step: Step) -> str:
+    at = ", ".join(f"{length} bytes at {offset}" for offset, length, _, _ in step.given["ranges"])
+    return f"{'the guest writes' if step.do == 'guest-write' else 'write'} to {step.given['disk']}: {at}"
+
+
+def _read(step: Step) -> str:
+    over = " over NBD" if step.do == "nbd-read" else ""
+    return f"read {step.given['length']} bytes at {step.given['offset']} of {step.given['disk']}{over}"
+
+
+def _arm(step: Step) -> str:
+    return f"arm {'; '.join(map(_fault, step.given['faults']))}"
+
+
+def _fault(planned: Planned) -> str:
+    told = fault_as_json(planned)
+    assert told is not None
+    parameters = ", ".join(f"{name} {value}" for name, value in told["parameters"].items())
+    where = f"{told['phase']} call {told['nth']} of {told['at']}"
+    return f"{told['fault']} {where}{f' ({parameters})' if parameters else ''}"
+
+
+_TELLERS: Mapping[str, Callable[[Step], str]] = {
+    "create": _create,
+    "list": lambda step: f"list changed blocks from {step.given['earlier']} to {step.given['later']}",
+    "write": _write,
+    "guest-write": _write,
+    "read": _read,
+    "nbd-read": _read,
+    "field": lambda step: f"read {step.given['field']} of {step.given['of']}",
+    "record": lambda step: f"read the record of {step.given['of']}",
+    "all-records": lambda _: "read all VDI records",
+    "find": lambda step: f"find {step.given['uuid_of']} by its uuid",
+    "arm": _arm,
+}
 
 
 @dataclass(frozen=True, slots=True)
