@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from enum import Enum
 
 import pytest
-from hypothesis.errors import FailedHealthCheck, Unsatisfiable
+from hypothesis.errors import FailedHealthCheck, Flaky, Unsatisfiable
 
 from xencbt.harness.blockmap import BlockMap
 from xencbt.harness.verdicts import ORDER, Axis, Undecided, Verdict, Violation
@@ -51,8 +51,10 @@ def _leaves(error: BaseException) -> Iterator[BaseException]:
     if isinstance(error, BaseExceptionGroup):
         for inner in error.exceptions:
             yield from _leaves(inner)
-    else:
-        yield error
+        return
+    if isinstance(error, Flaky) and error.__context__ is not None:
+        yield from _leaves(error.__context__)  # what was seen, and did not come again
+    yield error
 
 
 def _one(error: BaseException, phase: Phase) -> Classified:
@@ -82,8 +84,8 @@ def _one(error: BaseException, phase: Phase) -> Classified:
 
 def rank(classified: Classified) -> int:
     """Return the place of `classified` among several of one test: the lowest speaks for it."""
-    # In a group (hypothesis reports several distinct failures, or one that did not come back on replay) a violation
-    # that was seen outranks the harness's own trouble in showing it again.
+    # Of several (hypothesis reports distinct failures as a group, and one that did not come back on replay in the
+    # context of its complaint) a violation that was seen outranks the harness's own trouble in showing it again.
     return -1 if classified.verdict is Verdict.FAIL else ORDER.index(classified.verdict)
 
 

@@ -6,13 +6,35 @@ import traceback
 from collections.abc import Sequence
 from importlib.metadata import version
 
+<<<<<<< HEAD
 from xencbt.harness.commands import Call, clean, emulator, faults, judging, replay, requirements
+=======
+from xencbt.harness.commands import (
+    Call,
+    allure,
+    clean,
+    compare,
+    emulator,
+    faults,
+    judging,
+    prove,
+    report,
+    requirements,
+)
+>>>>>>> main
 from xencbt.harness.telling import told_to_whoever_reads
 from xencbt.harness.verdicts import Exit
 
 COMMANDS = (
     judging,
+<<<<<<< HEAD
     replay,
+=======
+    prove,
+    compare,
+    report,
+    allure,
+>>>>>>> main
     clean,
     faults,
     requirements,

@@ -175,6 +175,10 @@ class Faults:
         if not isinstance(answers[-1], Ok):
             self._lab.bench.recover()
 
+    def missed(self, *receipts: Receipt) -> None:
+        """Take the receipts of planned faults that were never armed: the calls that they wait for never came."""
+        self._receipts.extend(receipts)
+
     def note(self, fault: Fault, what: str) -> None:
         """Tell, in the latest receipt of `fault`, what came of it that is worth knowing and breaks nothing."""
         latest = max(at for at, receipt in enumerate(self._receipts) if receipt.planned.fault == fault)

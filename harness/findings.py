@@ -36,7 +36,8 @@ class Finding:
 
     `requirement` are those it decides. Of a test that failed, `violated` are those that were broken, where it could
     tell (they need not be among those it can pass); where it could not, all were. `created` counts what was made on
-    the target by class, `largest_disk` is in bytes.
+    the target by class, `largest_disk` is in bytes; `sizes_not_run` says which
+    larger ones the test would have made and did not, and why.
     """
 
     id: str
@@ -52,6 +53,7 @@ class Finding:
     evidence: Evidence = field(default_factory=Evidence)
     created: dict[str, int] = field(default_factory=dict)
     largest_disk: int = 0
+    sizes_not_run: str = ""
 
     def verdict_of(self, requirement: str) -> Verdict:
         """Return what the test says of one requirement; a failure that names others came before it was decided."""
@@ -105,6 +107,7 @@ class Finding:
             ),
             created=dict(data.get("created", {})),
             largest_disk=data.get("largest_disk", 0),
+            sizes_not_run=data.get("sizes_not_run", ""),
         )
 
 

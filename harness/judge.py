@@ -15,7 +15,6 @@ from typing import Any
 import hypothesis
 
 from xencbt.fixtures.bench import Bench
-from xencbt.fixtures.fences import Limits
 from xencbt.fixtures.lab import Lab
 from xencbt.fixtures.latency import measured_latency
 from xencbt.fixtures.targets import Target, dial, start_emulator
@@ -27,13 +26,19 @@ from xencbt.harness.claim import Taken, claims_folder
 from xencbt.harness.errors import HarnessError, UsageError
 from xencbt.harness.exchange import Recorder
 from xencbt.harness.faults import canonical
+<<<<<<< HEAD
 from xencbt.harness.findings import Finding
 from xencbt.harness.fingerprint import fingerprint
+=======
+from xencbt.harness.integrity import own_integrity
+>>>>>>> main
 from xencbt.harness.masking import Secrets
+from xencbt.harness.needs import Needs
 from xencbt.harness.planning import Plan, PlannedTest, make_plan
 from xencbt.harness.probing import listed_methods
 from xencbt.harness.selection import check_names
 from xencbt.harness.settings import Settings
+from xencbt.harness.sizes import Limits
 from xencbt.harness.spending import Budget
 from xencbt.harness.turns import Turns, reaches_beyond
 from xencbt.harness.verdicts import NotRun
@@ -44,23 +49,37 @@ from xencbt.harness.witness.python_script import python_script
 from xencbt.harness.witness.xe_script import xe_script
 from xencbt.proxies.interceptor import Interceptor
 from xencbt.suites.costs import costs
+from xencbt.suites.kill_score import kill_score, suite_hash
 
 DEFAULT_BUDGET_S = 1800.0
 
 LEASED = "is leased by a worker of this run, which shares it with nobody"
 
 
-def suite_identity() -> dict[str, str]:
-    """Return what tells one suite from another: its version and the hash of its catalogue."""
-    return {"version": version("xencbt"), "catalogue_hash": catalogue_hash()}
+def suite_identity() -> dict[str, Any]:
+    """Return what tells one suite from another: its version, hashes of catalogue, files and tests, and its proof."""
+    own = own_integrity()
+    return {
+        "version": version("xencbt"),
+        "catalogue_hash": catalogue_hash(),
+        "files_hash": own.files_hash,
+        "modified": own.modified,
+        "changed": list(own.changed),
+        "suite_hash": suite_hash(),
+        "kill_score": kill_score(),
+    }
 
 
 class Judge:
     """Opens the target lazily and closes everything in reverse; one per process."""
 
-    def __init__(self, settings: Settings, *, leasing: bool = False) -> None:
-        """Judge as `settings` say; with `leasing`, on the first of their SRs that is free, beside other workers."""
+    def __init__(self, settings: Settings, *, leasing: bool = False, shrink: bool = True) -> None:
+        """Judge as `settings` say; with `leasing`, on the first of their SRs that is free, beside other workers.
+
+        With `shrink`, shorter ways to a failure are looked for, on an emulated host.
+        """
         self.settings = settings
+        self._shrink = shrink
         self._leasing = leasing and not settings.emulated_here
         self._turns: Turns | None = None
         self.leased_kinds: frozenset[str] = frozenset()
@@ -186,7 +205,8 @@ class Judge:
     def search(self) -> hypothesis.settings:
         """How much hypothesis searches; it shrinks only where calls cost nothing but time on an emulated host."""
         examples = None if self.plan is None else self.plan.examples
-        return searching.profile(self.settings.speed, shrink=self.bench.target.kind == "emulator", examples=examples)
+        shrink = self._shrink and self.bench.target.kind == "emulator"
+        return searching.profile(self.settings.speed, shrink=shrink, examples=examples)
 
     def make_plan(self, tests: Sequence[PlannedTest]) -> Plan:
         """Plan the run of `tests` by reads only, and begin to spend its budget; raises HarnessError.
@@ -200,6 +220,8 @@ class Judge:
             tests,
             capabilities=bench.capabilities,
             consents=bench.consents,
+            reached=bench.reached,
+            limits=bench.limits,
             costs=costs(),
             latency_s=measured_latency(bench),
             examples=searching.EXAMPLES[settings.speed],
@@ -265,9 +287,9 @@ class Judge:
         target = self.bench.target
         return self._open.enter_context(Interceptor(target.url, target.trust))
 
-    def lab(self, test_id: str, declared: frozenset[str] | None = None) -> Lab:
-        """Return the lab of one test, which is held to the needs it declared, if any."""
-        lab = Lab(self.bench, test_id, declared)
+    def lab(self, test_id: str, needed: Needs | None = None) -> Lab:
+        """Return the lab of one test, which is held to what it declared as `needed`."""
+        lab = Lab(self.bench, test_id, needed)
         lab.keep_on_failure = self.settings.keep_on_failure
         lab.thorough = self.settings.speed != "quick"
         return lab

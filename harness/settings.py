@@ -44,6 +44,7 @@ class Settings:
     suites: tuple[str, ...] = ()
     requirements: tuple[str, ...] = ()
     faults: tuple[str, ...] = ()
+    rerun: Path | None = None
     out: Path | None = None
     journal_dir: Path | None = None
     allow: tuple[str, ...] = ()

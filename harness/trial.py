@@ -16,6 +16,7 @@ from xencbt.harness.faults.watch import now
 from xencbt.harness.findings import Evidence, Finding
 from xencbt.harness.gathering import Gathering
 from xencbt.harness.judge import Judge
+from xencbt.harness.needs import Needs
 from xencbt.harness.seeds import derive
 from xencbt.harness.verdicts import Axis, Verdict
 from xencbt.harness.witness.checking import Alternative
@@ -81,9 +82,10 @@ class Trial:
         self._calls_before_body = self._judge.recorder.calls
 
     @contextmanager
-    def stage(self, declared: frozenset[str] | None = None) -> Iterator[Lab]:
-        """Lend the test a lab, held to the needs it declared, if any, when its turn comes, and clean up after it."""
-        with self._judge.turn(declared), self._judge.lab(self.id, declared) as lab:
+    def stage(self, needed: Needs | None = None) -> Iterator[Lab]:
+        """Lend the test a lab, held to what it declared as `needed`, when its turn comes, and clean up after it."""
+        declared = needed.declared if needed is not None else None
+        with self._judge.turn(declared), self._judge.lab(self.id, needed) as lab:
             self._lab = lab
             try:
                 yield lab
@@ -155,6 +157,7 @@ class Trial:
             receipts=tuple(receipt.as_json(self._began) for receipt in self._kept_receipts()),
             created=lab.created if lab is not None else {},
             largest_disk=lab.largest_disk if lab is not None else 0,
+            sizes_not_run=lab.sizes_not_run if lab is not None else "",
             evidence=Evidence() if decided.verdict is Verdict.PASS else self._evidence(decided),
         )
 

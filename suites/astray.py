@@ -128,6 +128,12 @@ class Line:
         if struck.planned is not None or not struck.happened:
             raise Violation(f"repeating {words(step)}", expected=("it succeeds",), actual=str(struck.outcome))
 
+    def renew(self) -> None:
+        """Open another session where the host has ended this one: what was armed for it strikes no more."""
+        if not isinstance(self._session.call("session.get_uuid", self._session.ref), Ok):
+            self._session = self._faults.session()
+            self._executions = Executions(self._lab, self._session)
+
     # --- one call -----------------------------------------------------------------------------------------------------
 
     def _call(self, play: Play, step: Call, form: Form) -> Struck:

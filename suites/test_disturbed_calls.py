@@ -73,7 +73,9 @@ FOLLOWING: dict[str, tuple[str, Call]] = {
 """A call that is delivered again late, and what is done before."""
 
 IN_THE_BACKGROUND = [
-    Disturbance(fault, phase, Form.ASYNC)
+    pytest.param(
+        Disturbance(fault, phase, Form.ASYNC), id=f"{fault.name}-{phase.value}", marks=pytest.mark.striking(fault.name)
+    )
     for fault in (AnswerLost(), RequestDropped(), TaskFailed(), TaskNeverEnds())
     for phase in fault.phases
 ]
@@ -143,7 +145,7 @@ def test_each_kind_of_fault_leaves_a_host_that_is_right_and_usable(lab: Lab, lin
 
 @decides("FAULT-01", "FAULT-03", "FAULT-05")
 @EVERY_CALL
-@pytest.mark.parametrize("met", IN_THE_BACKGROUND, ids=lambda met: f"{met.fault.name}-{met.phase.value}")
+@pytest.mark.parametrize("met", IN_THE_BACKGROUND)
 def test_a_call_in_the_background_has_happened_completely_or_not_at_all(
     lab: Lab, line: Line, call: str, met: Disturbance
 ) -> None:
@@ -170,7 +172,7 @@ def test_repeating_data_destroy_after_a_lost_answer_converges(lab: Lab, line: Li
 
 @decides("FAULT-02")
 @HARMLESS
-@pytest.mark.parametrize("met", IN_THE_BACKGROUND, ids=lambda met: f"{met.fault.name}-{met.phase.value}")
+@pytest.mark.parametrize("met", IN_THE_BACKGROUND)
 def test_repeating_a_call_whose_task_was_lost_converges(lab: Lab, line: Line, call: str, met: Disturbance) -> None:
     """Whatever became of the task, calling again succeeds, directly and in the background."""
     play = prepared(lab, call)

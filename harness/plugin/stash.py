@@ -7,6 +7,7 @@ import pytest
 
 from xencbt.harness.errors import UsageError
 from xencbt.harness.judge import Judge
+from xencbt.harness.rerunning import Earlier
 from xencbt.harness.run import Front, Run
 from xencbt.harness.trial import Trial
 from xencbt.harness.workers import Workers
@@ -16,6 +17,7 @@ RUN = pytest.StashKey[Run]()
 JUDGE = pytest.StashKey[Judge]()
 TRIAL = pytest.StashKey[Trial]()
 WORKERS = pytest.StashKey[Workers]()
+EARLIER = pytest.StashKey[Earlier]()
 CLOSING = pytest.StashKey[str]()
 UNSELECTED = pytest.StashKey[bool]()
 SHIPMENT = "cbt_events"
