@@ -6,9 +6,6 @@ import traceback
 from collections.abc import Sequence
 from importlib.metadata import version
 
-<<<<<<< HEAD
-from xencbt.harness.commands import Call, clean, emulator, faults, judging, replay, requirements
-=======
 from xencbt.harness.commands import (
     Call,
     allure,
@@ -18,23 +15,20 @@ from xencbt.harness.commands import (
     faults,
     judging,
     prove,
+    replay,
     report,
     requirements,
 )
->>>>>>> main
 from xencbt.harness.telling import told_to_whoever_reads
 from xencbt.harness.verdicts import Exit
 
 COMMANDS = (
     judging,
-<<<<<<< HEAD
     replay,
-=======
     prove,
     compare,
     report,
     allure,
->>>>>>> main
     clean,
     faults,
     requirements,

@@ -26,12 +26,9 @@ from xencbt.harness.claim import Taken, claims_folder
 from xencbt.harness.errors import HarnessError, UsageError
 from xencbt.harness.exchange import Recorder
 from xencbt.harness.faults import canonical
-<<<<<<< HEAD
 from xencbt.harness.findings import Finding
 from xencbt.harness.fingerprint import fingerprint
-=======
 from xencbt.harness.integrity import own_integrity
->>>>>>> main
 from xencbt.harness.masking import Secrets
 from xencbt.harness.needs import Needs
 from xencbt.harness.planning import Plan, PlannedTest, make_plan

@@ -14,6 +14,7 @@ def bundles(events: Iterable[Event]) -> dict[str, bytes]:
         file_name(test): (json.dumps(finding.evidence.replay, ensure_ascii=False, indent=2) + "\n").encode(
             "utf-8", "backslashreplace"
         )
-        for test, finding in found.items()
+        for test, attempts in found.items()
+        for finding in attempts
         if finding.evidence.replay is not None
     }

@@ -9,22 +9,19 @@ from xencbt.harness.catalogue import Catalogue, Level, Requirement, catalogue
 from xencbt.harness.events import UnreadableEvents
 from xencbt.harness.findings import Finding
 from xencbt.harness.verdicts import Exit, Verdict, counts, exit_code, worst
-<<<<<<< HEAD
 from xencbt.harness.witness.bundles import FOLDER, file_name
-from xencbt.reports.run_json import SCHEMA, FindingRow, JournalRow, ReplayRow, RequirementRow, Run, TargetRow
-=======
 from xencbt.reports.run_json import (
     SCHEMA,
     AttemptRow,
     FindingRow,
     JournalRow,
     KillScoreRow,
+    ReplayRow,
     RequirementRow,
     Run,
     SuiteRow,
     TargetRow,
 )
->>>>>>> main
 from xencbt.reports.told import Event, Told, gather
 
 if TYPE_CHECKING:

@@ -5,12 +5,7 @@ import json
 import os
 import shlex
 import sys
-<<<<<<< HEAD
 from collections.abc import Collection
-from pathlib import Path
-from types import FrameType
-=======
->>>>>>> main
 
 import pytest
 
