@@ -19,6 +19,7 @@ from xencbt.fixtures.lab import Lab
 from xencbt.fixtures.latency import measured_latency
 from xencbt.fixtures.targets import Target, dial, start_emulator
 from xencbt.harness import searching
+from xencbt.harness.again import run_again
 from xencbt.harness.bundling import Bundler, Stand, reference
 from xencbt.harness.capabilities import MAIN, Capability
 from xencbt.harness.catalogue import catalogue_hash
@@ -312,24 +313,8 @@ class Judge:
 
     def rerun(self, requirement: str, test_id: str) -> str:
         """Return the command line that runs one test again with the same draws; it holds no secret."""
-        settings = self.settings
-        words = ["xencbt", "run", "--seed", str(settings.seed), "--requirement", requirement]
-        words += ["--profile", self.bench.profile.name]
-        if settings.xe is not None:
-            words += ["--xe", shlex.join(settings.xe)]
-        if settings.emulator_hosts != 1:
-            words += ["--emulator-hosts", str(settings.emulator_hosts)]
-        words += [f"--defect={each}" for each in settings.defects]
-        words += [f"--faults={each}" for each in settings.faults]
-        if settings.speed != "quick":
-            words += ["--speed", settings.speed]
-        if not settings.emulated_here:
-            words += ["--target", settings.target, "--user", settings.user, "--sr", str(settings.sr)]
-            words += settings.trust.as_options()
-            words += [f"--allow={each}" for each in settings.allow] + [f"--sr-kind={each}" for each in settings.sr_kind]
-            words += ["--vm", settings.vm] if settings.vm else []
-        words += ["--", "-k", test_id.partition("[")[0].rpartition("::")[2]]
-        return shlex.join(words)
+        test = test_id.partition("[")[0].rpartition("::")[2]
+        return run_again(self.settings, profile=self.bench.profile.name, requirement=requirement, test=test)
 
     def methods(self) -> frozenset[str]:
         """Return the plain names of the calls that the target says it has; empty where it does not say."""

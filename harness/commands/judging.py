@@ -19,6 +19,9 @@ from xencbt.harness.run import Front
 from xencbt.harness.verdicts import Exit
 from xencbt.reports.plan import full
 
+BY_CORES = ("auto", "logical")
+"""Numbers of workers that pytest-xdist counts by itself."""
+
 EPILOG = "Arguments after -- are handed to pytest."
 
 
@@ -61,6 +64,9 @@ def add_options(parser: argparse.ArgumentParser, names: Collection[str] | None =
 def _run(chosen: argparse.Namespace, for_pytest: list[str]) -> int:
     if chosen.lab or chosen.targets:
         return _lab(chosen, for_pytest)
+    if chosen.workers is not None and not (chosen.workers.isdecimal() or chosen.workers in BY_CORES):
+        print(f"xencbt: -n takes a number of workers, or auto, not {chosen.workers!r}", file=sys.stderr)
+        return Exit.USAGE
     front = Front(command=shlex.join(["xencbt", *sys.argv[1:]]))
     workers = [] if chosen.workers is None else ["-n", chosen.workers]
     code = judged_by_pytest(front, [*_plugin_arguments(chosen), *workers], for_pytest)

@@ -49,6 +49,8 @@ def pytest_configure(config: pytest.Config) -> None:
         raise refused(config, error) from error
     if is_worker(config):
         worker_begins(config)
+    elif settings.led:
+        print(f"xencbt: {settings.led}", file=sys.stderr, flush=True)
     sink = Shipped() if is_worker(config) else Written(lambda: new_folder(settings.out or DEFAULT))
     live = None
     if front_of(config) is not None:
