@@ -9,6 +9,7 @@ from importlib.metadata import version
 from xencbt.harness.commands import (
     Call,
     allure,
+    certificate,
     clean,
     compare,
     emulator,
@@ -27,6 +28,7 @@ COMMANDS = (
     replay,
     prove,
     compare,
+    certificate,
     report,
     allure,
     clean,

@@ -303,6 +303,7 @@ class Judge:
             "version": bench.product.version,
             "build": bench.product.build,
             "api_version": bench.product.api_version,
+            "driver": bench.repositories[MAIN].driver,
             "url": bench.target.endpoint.url,
             "tls": bench.target.trust.words(bench.target.endpoint.scheme),
             "profile": bench.profile.name,

@@ -226,6 +226,7 @@ def _target(event: Event) -> TargetRow:
         url=_public(event["url"]),
         tls=str(event["tls"]),
         profile=event["profile"],
+        driver=str(event.get("driver", "")),
         defects=list(event["defects"]),
         capabilities=[
             {"name": one["name"], "present": bool(one["present"]), "detail": one["detail"]}
@@ -280,6 +281,7 @@ def _test(test: Tried) -> FindingRow:
         },
         created=finding.created,
         largest_disk=finding.largest_disk,
+        needs=list(finding.needs),
         sizes_not_run=finding.sizes_not_run,
         attempts=[_attempt(one) for one in test.attempts] if len(test.attempts) > 1 else [],
         flaky=test.flaky,

@@ -56,6 +56,8 @@ class CapabilityRow(TypedDict):
 class TargetRow(TypedDict):
     """What was judged. `kind` is `emulator` or `host`; `url` carries no user, password or query.
 
+    `driver` is the type of the SR that it was judged on, empty where the run did not say.
+
     `tls` says how its certificate was verified: `verified by CA file`, `verified by system CAs`, `pinned`,
     `not verified`, or `none (http)`.
     """
@@ -68,6 +70,7 @@ class TargetRow(TypedDict):
     url: str
     tls: str
     profile: str
+    driver: NotRequired[str]
     defects: list[str]
     capabilities: list[CapabilityRow]
 
@@ -166,7 +169,8 @@ class FindingRow(TypedDict):
     """One test. `examples` and `calls` count what it tried and how often it called the target.
 
     Of a test that was run again everything is told of the worst attempt; `attempts` are all of them in order, and empty
-    where there was but one. `flaky`: one passed, another did not.
+    where there was but one. `flaky`: one passed, another did not. `needs` are the capabilities and consents without
+    which the test says nothing of the target.
     """
 
     id: str
@@ -182,6 +186,7 @@ class FindingRow(TypedDict):
     evidence: EvidenceRow
     created: dict[str, int]
     largest_disk: int
+    needs: NotRequired[list[str]]
     sizes_not_run: NotRequired[str]
     attempts: NotRequired[list[AttemptRow]]
     flaky: NotRequired[bool]
