@@ -6,13 +6,27 @@ import traceback
 from collections.abc import Sequence
 from importlib.metadata import version
 
-from xencbt.harness.commands import Call, allure, clean, compare, emulator, faults, judging, report, requirements
+from xencbt.harness.commands import (
+    Call,
+    allure,
+    certificate,
+    clean,
+    compare,
+    emulator,
+    faults,
+    judging,
+    prove,
+    report,
+    requirements,
+)
 from xencbt.harness.telling import told_to_whoever_reads
 from xencbt.harness.verdicts import Exit
 
 COMMANDS = (
     judging,
+    prove,
     compare,
+    certificate,
     report,
     allure,
     clean,

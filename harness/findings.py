@@ -50,6 +50,7 @@ class Finding:
     evidence: Evidence = field(default_factory=Evidence)
     created: dict[str, int] = field(default_factory=dict)
     largest_disk: int = 0
+    needs: tuple[str, ...] = ()
     sizes_not_run: str = ""
 
     def verdict_of(self, requirement: str) -> Verdict:
@@ -70,6 +71,7 @@ class Finding:
             "verdict": self.verdict.value,
             "deviations": list(self.deviations),
             "violated": list(self.violated),
+            "needs": list(self.needs),
             "receipts": list(self.receipts),
             "evidence": asdict(self.evidence)
             | {"expected": list(self.evidence.expected), "steps": list(self.evidence.steps)},
@@ -102,6 +104,7 @@ class Finding:
             ),
             created=dict(data.get("created", {})),
             largest_disk=data.get("largest_disk", 0),
+            needs=tuple(data.get("needs", ())),
             sizes_not_run=data.get("sizes_not_run", ""),
         )
 

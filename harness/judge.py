@@ -19,7 +19,8 @@ from xencbt.fixtures.lab import Lab
 from xencbt.fixtures.latency import measured_latency
 from xencbt.fixtures.targets import Target, dial, start_emulator
 from xencbt.harness import searching
-from xencbt.harness.capabilities import Capability
+from xencbt.harness.again import run_again
+from xencbt.harness.capabilities import MAIN, Capability
 from xencbt.harness.catalogue import catalogue_hash
 from xencbt.harness.claim import Taken, claims_folder
 from xencbt.harness.errors import HarnessError, UsageError
@@ -38,6 +39,7 @@ from xencbt.harness.turns import Turns, reaches_beyond
 from xencbt.harness.verdicts import NotRun
 from xencbt.proxies.interceptor import Interceptor
 from xencbt.suites.costs import costs
+from xencbt.suites.kill_score import kill_score, suite_hash
 
 DEFAULT_BUDGET_S = 1800.0
 
@@ -45,7 +47,7 @@ LEASED = "is leased by a worker of this run, which shares it with nobody"
 
 
 def suite_identity() -> dict[str, Any]:
-    """Return what tells one suite from another: its version, and the hashes of its catalogue and of its files."""
+    """Return what tells one suite from another: its version, hashes of catalogue, files and tests, and its proof."""
     own = own_integrity()
     return {
         "version": version("xencbt"),
@@ -53,15 +55,21 @@ def suite_identity() -> dict[str, Any]:
         "files_hash": own.files_hash,
         "modified": own.modified,
         "changed": list(own.changed),
+        "suite_hash": suite_hash(),
+        "kill_score": kill_score(),
     }
 
 
 class Judge:
     """Opens the target lazily and closes everything in reverse; one per process."""
 
-    def __init__(self, settings: Settings, *, leasing: bool = False) -> None:
-        """Judge as `settings` say; with `leasing`, on the first of their SRs that is free, beside other workers."""
+    def __init__(self, settings: Settings, *, leasing: bool = False, shrink: bool = True) -> None:
+        """Judge as `settings` say; with `leasing`, on the first of their SRs that is free, beside other workers.
+
+        With `shrink`, shorter ways to a failure are looked for, on an emulated host.
+        """
         self.settings = settings
+        self._shrink = shrink
         self._leasing = leasing and not settings.emulated_here
         self._turns: Turns | None = None
         self.leased_kinds: frozenset[str] = frozenset()
@@ -187,7 +195,8 @@ class Judge:
     def search(self) -> hypothesis.settings:
         """How much hypothesis searches; it shrinks only where calls cost nothing but time on an emulated host."""
         examples = None if self.plan is None else self.plan.examples
-        return searching.profile(self.settings.speed, shrink=self.bench.target.kind == "emulator", examples=examples)
+        shrink = self._shrink and self.bench.target.kind == "emulator"
+        return searching.profile(self.settings.speed, shrink=shrink, examples=examples)
 
     def make_plan(self, tests: Sequence[PlannedTest]) -> Plan:
         """Plan the run of `tests` by reads only, and begin to spend its budget; raises HarnessError.
@@ -241,6 +250,7 @@ class Judge:
             "version": bench.product.version,
             "build": bench.product.build,
             "api_version": bench.product.api_version,
+            "driver": bench.repositories[MAIN].driver,
             "url": bench.target.endpoint.url,
             "tls": bench.target.trust.words(bench.target.endpoint.scheme),
             "profile": bench.profile.name,
@@ -251,24 +261,8 @@ class Judge:
 
     def rerun(self, requirement: str, test_id: str) -> str:
         """Return the command line that runs one test again with the same draws; it holds no secret."""
-        settings = self.settings
-        words = ["xencbt", "run", "--seed", str(settings.seed), "--requirement", requirement]
-        words += ["--profile", self.bench.profile.name]
-        if settings.xe is not None:
-            words += ["--xe", shlex.join(settings.xe)]
-        if settings.emulator_hosts != 1:
-            words += ["--emulator-hosts", str(settings.emulator_hosts)]
-        words += [f"--defect={each}" for each in settings.defects]
-        words += [f"--faults={each}" for each in settings.faults]
-        if settings.speed != "quick":
-            words += ["--speed", settings.speed]
-        if not settings.emulated_here:
-            words += ["--target", settings.target, "--user", settings.user, "--sr", str(settings.sr)]
-            words += settings.trust.as_options()
-            words += [f"--allow={each}" for each in settings.allow] + [f"--sr-kind={each}" for each in settings.sr_kind]
-            words += ["--vm", settings.vm] if settings.vm else []
-        words += ["--", "-k", test_id.partition("[")[0].rpartition("::")[2]]
-        return shlex.join(words)
+        test = test_id.partition("[")[0].rpartition("::")[2]
+        return run_again(self.settings, profile=self.bench.profile.name, requirement=requirement, test=test)
 
     def methods(self) -> frozenset[str]:
         """Return the plain names of the calls that the target says it has; empty where it does not say."""

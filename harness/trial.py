@@ -50,8 +50,11 @@ def _is_read(exchange: Exchange) -> bool:
 class Trial:
     """A judged test while it runs."""
 
-    def __init__(self, test_id: str, requirements: tuple[str, ...], judge: Judge) -> None:
+    def __init__(
+        self, test_id: str, requirements: tuple[str, ...], judge: Judge, needs: frozenset[str] = frozenset()
+    ) -> None:
         self.id = test_id
+        self._needs = needs
         self._judge = judge
         self._gathering = Gathering(requirements)
         self._lab: Lab | None = None
@@ -142,6 +145,7 @@ class Trial:
             receipts=tuple(receipt.as_json(self._began) for receipt in self._kept_receipts()),
             created=lab.created if lab is not None else {},
             largest_disk=lab.largest_disk if lab is not None else 0,
+            needs=tuple(sorted(self._needs)),
             sizes_not_run=lab.sizes_not_run if lab is not None else "",
             evidence=Evidence() if decided.verdict is Verdict.PASS else self._evidence(decided),
         )

@@ -9,7 +9,17 @@ from xencbt.harness.catalogue import Catalogue, Level, Requirement, catalogue
 from xencbt.harness.events import UnreadableEvents
 from xencbt.harness.findings import Finding
 from xencbt.harness.verdicts import Exit, Verdict, counts, exit_code, worst
-from xencbt.reports.run_json import SCHEMA, AttemptRow, FindingRow, JournalRow, RequirementRow, Run, SuiteRow, TargetRow
+from xencbt.reports.run_json import (
+    SCHEMA,
+    AttemptRow,
+    FindingRow,
+    JournalRow,
+    KillScoreRow,
+    RequirementRow,
+    Run,
+    SuiteRow,
+    TargetRow,
+)
 from xencbt.reports.told import Event, Told, gather
 
 if TYPE_CHECKING:
@@ -72,6 +82,20 @@ def _suite(told: Event) -> SuiteRow:
         files_hash=str(told.get("files_hash", "")),
         modified=told.get("modified"),
         changed=[str(change) for change in told.get("changed", ())],
+        suite_hash=str(told.get("suite_hash", "")),
+        kill_score=None if told.get("kill_score") is None else _kill_score(told["kill_score"]),
+    )
+
+
+def _kill_score(told: Event) -> KillScoreRow:
+    return KillScoreRow(
+        killed=int(told["killed"]),
+        of=int(told["of"]),
+        survivors=[str(name) for name in told["survivors"]],
+        date=str(told["date"]),
+        version=str(told["version"]),
+        catalogue_hash=str(told["catalogue_hash"]),
+        suite_hash=str(told["suite_hash"]),
     )
 
 
@@ -200,6 +224,7 @@ def _target(event: Event) -> TargetRow:
         url=_public(event["url"]),
         tls=str(event["tls"]),
         profile=event["profile"],
+        driver=str(event.get("driver", "")),
         defects=list(event["defects"]),
         capabilities=[
             {"name": one["name"], "present": bool(one["present"]), "detail": one["detail"]}
@@ -252,6 +277,7 @@ def _test(test: Tried) -> FindingRow:
         },
         created=finding.created,
         largest_disk=finding.largest_disk,
+        needs=list(finding.needs),
         sizes_not_run=finding.sizes_not_run,
         attempts=[_attempt(one) for one in test.attempts] if len(test.attempts) > 1 else [],
         flaky=test.flaky,
