@@ -14,8 +14,6 @@ CLIENT_DEADLINE_S = 5.0
 LONGEST_ANSWER = 4096
 """Bytes that an answer in the life of a plan's disk may have."""
 
-_WIRE = frozenset({Layer.TRANSPORT, Layer.API})
-
 
 @dataclass(frozen=True, slots=True)
 class NamedPlan:
@@ -75,7 +73,7 @@ def _require_livable(plan: Plan) -> None:
     """Raise PlanError for what cannot strike the calls of one client, one after the other, or takes too long."""
     for index, planned in enumerate(plan):
         place, fault = f"faults[{index}]", planned.fault
-        if fault.layer not in _WIRE:
+        if fault.layer is Layer.STORAGE:
             raise PlanError(
                 f"{place}.fault", f"{fault.name} strikes no call on its way, and a run's plan is about those"
             )

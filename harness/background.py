@@ -24,16 +24,21 @@ class Caller(Protocol):
         """Make one call."""
 
 
-def call_in_background(session: Caller, method: str, *params: object, deadline_s: float = DEADLINE_S) -> Outcome:
+def call_in_background(
+    session: Caller, method: str, *params: object, deadline_s: float = DEADLINE_S, answer_s: float | None = None
+) -> Outcome:
     """Call `Async.<method>`, wait for the end of its task, and give the outcome that the call itself would have had.
 
-    Indeterminate when the answer with the task was lost, when its end was not seen within `deadline_s` seconds, or
-    when the task went away. A finished task is destroyed. A cancelled one is the failure that it carries.
+    Indeterminate when the answer with the task was lost (`answer_s` bounds it, else the session's deadline), when the
+    task's end was not seen within `deadline_s` seconds, or when the task went away. A finished task is destroyed. A
+    cancelled one is the failure that it carries.
     """
-    begun = session.call(f"Async.{method}", *params)
-    if not isinstance(begun, Ok):
-        return begun
-    task = str(begun.value)
+    begun = session.call(f"Async.{method}", *params, deadline_s=answer_s)
+    return outcome_of_task(session, str(begun.value), deadline_s=deadline_s) if isinstance(begun, Ok) else begun
+
+
+def outcome_of_task(session: Caller, task: str, *, deadline_s: float = DEADLINE_S) -> Outcome:
+    """Wait for the end of a task, and give the outcome of the call that it stands for, as `call_in_background` does."""
     ended = _wait(session, task, Deadline(deadline_s))
     if isinstance(ended, Indeterminate):
         return ended

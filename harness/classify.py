@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from enum import Enum
 
 import pytest
-from hypothesis.errors import FailedHealthCheck, Unsatisfiable
+from hypothesis.errors import FailedHealthCheck, Flaky, Unsatisfiable
 
 from xencbt.harness.blockmap import BlockMap
 from xencbt.harness.verdicts import ORDER, Axis, Undecided, Verdict, Violation
@@ -24,7 +24,7 @@ class Classified:
     """The meaning of one exception; `violated` are the requirements it names, none where it names none.
 
     `axis` is what it says was wrong with a target that met a fault. `block_map` is the bitmap that was
-    judged, if it was one.
+    judged, if it was one. `codes` are the error codes that were allowed, None among them where success was.
     """
 
     verdict: Verdict
@@ -34,6 +34,7 @@ class Classified:
     violated: tuple[str, ...] = ()
     axis: Axis | None = None
     block_map: BlockMap | None = None
+    codes: tuple[str | None, ...] = ()
 
 
 def classify(error: BaseException, phase: Phase) -> Classified:
@@ -50,8 +51,10 @@ def _leaves(error: BaseException) -> Iterator[BaseException]:
     if isinstance(error, BaseExceptionGroup):
         for inner in error.exceptions:
             yield from _leaves(inner)
-    else:
-        yield error
+        return
+    if isinstance(error, Flaky) and error.__context__ is not None:
+        yield from _leaves(error.__context__)  # what was seen, and did not come again
+    yield error
 
 
 def _one(error: BaseException, phase: Phase) -> Classified:
@@ -71,6 +74,7 @@ def _one(error: BaseException, phase: Phase) -> Classified:
                 error.requirements,
                 error.axis,
                 error.block_map,
+                error.codes,
             )
         return Classified(Verdict.FAIL, _first_line(error), actual=str(error))
     if isinstance(error, Unsatisfiable | FailedHealthCheck):
@@ -80,8 +84,8 @@ def _one(error: BaseException, phase: Phase) -> Classified:
 
 def rank(classified: Classified) -> int:
     """Return the place of `classified` among several of one test: the lowest speaks for it."""
-    # In a group (hypothesis reports several distinct failures, or one that did not come back on replay) a violation
-    # that was seen outranks the harness's own trouble in showing it again.
+    # Of several (hypothesis reports distinct failures as a group, and one that did not come back on replay in the
+    # context of its complaint) a violation that was seen outranks the harness's own trouble in showing it again.
     return -1 if classified.verdict is Verdict.FAIL else ORDER.index(classified.verdict)
 
 

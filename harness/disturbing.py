@@ -110,12 +110,14 @@ class Faults:
         not reach or trust the target: a lost call then says nothing of the target.
         """
         at_work = Armed(planned)
+        self._lab.note("arm", planned=planned, vdi=None if on is None else on.ref)
         try:
             with ExitStack() as armed:
                 self._arm(armed, at_work, session, planned, on)
                 yield at_work
         finally:
             self._receipts.extend(at_work.receipts)
+            self._lab.note("heal")
         self._recovered(planned)
         at_work.require_fired()
 
@@ -182,6 +184,10 @@ class Faults:
                     expected=(f"a session within {RECOVERY_DEADLINE_S:g} s",),
                     actual=str(error),
                 ) from error
+
+    def missed(self, *receipts: Receipt) -> None:
+        """Take the receipts of planned faults that were never armed: the calls that they wait for never came."""
+        self._receipts.extend(receipts)
 
     def note(self, fault: Fault, what: str) -> None:
         """Tell, in the latest receipt of `fault`, what came of it that is worth knowing and breaks nothing."""

@@ -15,6 +15,8 @@ was not allowed, but no plan can show it. So say it, at the test, at a parameter
     @decides("LIFE-03")
     @needs("migrate", "sr:second", "vm-power")          # migrates a disk of a running VM to another SR
     @needs(optional=["vm-power"])                       # draws running VMs where it may: asks `lab.offers("vm-power")`
+    @decides("LIST-02")
+    @needs(reach=Reach(LARGEST, disks=4))               # disks as large as it may: asks `lab.largest_size()`
 
 Before anything is done that takes consent, the test calls `lab.consent("migrate")` (or the fixture does that it uses):
 it raises Unsupported where host or role cannot do it, NotRun where nobody allowed it. Once a test says anything by
@@ -30,6 +32,7 @@ import pytest
 from xencbt.harness.capabilities import Capability
 from xencbt.harness.consents import CONSENTS
 from xencbt.harness.errors import HarnessError
+from xencbt.harness.sizes import Reach
 from xencbt.harness.verdicts import NotRun, Undecided, Unsupported
 
 OF_ANY_TARGET = frozenset({"role"})
@@ -39,14 +42,16 @@ OF_EVERY_TEST = OF_ANY_TARGET | {"cbt-calls", "cbt-licensed", "sr-cbt"}
 """What a test needs that does not say `any_target`."""
 
 
-def needs(*names: str, optional: Collection[str] = ()) -> pytest.MarkDecorator:
+def needs(*names: str, optional: Collection[str] = (), reach: Reach | None = None) -> pytest.MarkDecorator:
     """Mark a test with the capabilities and consents it cannot do without, and those that widen what it draws.
+
+    `reach` is for disks above 1 GiB: how far the test goes where it may, and asks by `lab.largest_size()`.
 
     >>> @decides("ENABLE-06")
     ... @needs("vm-power", "guest-write")
     ... def test_what_the_guest_writes_later_is_recorded(disk): ...
     """
-    return pytest.mark.needs(*names, optional=tuple(optional))
+    return pytest.mark.needs(*names, optional=tuple(optional), reach=reach)
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,17 +60,19 @@ class Needs:
 
     required: frozenset[str] = frozenset()
     optional: frozenset[str] = frozenset()
+    reach: Reach | None = None
 
     @classmethod
     def of(cls, marks: Iterable[pytest.Mark]) -> "Needs":
-        """Read the marks of a test, its module and its parameters."""
+        """Read the marks of a test, its module and its parameters, the nearest first."""
         known = tuple(marks)
         declared = [mark for mark in known if mark.name == "needs"]
         everywhere = any(mark.name == "any_target" for mark in known)
         required = frozenset(name for mark in declared for name in mark.args)
         required |= OF_ANY_TARGET if everywhere else OF_EVERY_TEST
         optional = frozenset(name for mark in declared for name in mark.kwargs.get("optional", ()))
-        return cls(required, optional - required)
+        reaches = [mark.kwargs["reach"] for mark in declared if mark.kwargs.get("reach") is not None]
+        return cls(required, optional - required, reaches[0] if reaches else None)
 
     @property
     def declared(self) -> frozenset[str]:

@@ -1,8 +1,8 @@
 """What a run would do to a target, worked out from what was read of it and what its tests declare; pure."""
 
 from collections import Counter
-from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from xencbt.harness.capabilities import Capability
@@ -11,7 +11,8 @@ from xencbt.harness.errors import HarnessError
 from xencbt.harness.gathering import FEWEST_EXAMPLES
 from xencbt.harness.needs import Needs
 from xencbt.harness.roles import LEAST_ROLE
-from xencbt.harness.verdicts import Undecided, Verdict
+from xencbt.harness.sizes import EMULATED_LIMITS, Limits, Reach, Reached, within
+from xencbt.harness.verdicts import NotRun, Undecided, Verdict
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,13 +47,15 @@ class PlannedTest:
 class Entry:
     """What will become of a selected test: None as `left_out` where it runs, else why not.
 
-    `measured` is False where the cost is that of a typical test, for want of a better one.
+    `measured` is False where the cost is that of a typical test, for want of a better one. `sizes_not_run` says which
+    sizes it leaves out though it runs, and why.
     """
 
     test: PlannedTest
     cost: Cost
     measured: bool
     left_out: Undecided | None
+    sizes_not_run: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,6 +77,10 @@ class Plan:
     def calls(self) -> int:
         """About how many calls the run makes."""
         return sum(entry.cost.of(entry.cost.calls, self.examples) for entry in self.running)
+
+    def calls_by_test(self) -> dict[str, int]:
+        """Return about how many calls each running test makes, by its id."""
+        return {entry.test.id: entry.cost.of(entry.cost.calls, self.examples) for entry in self.running}
 
     @property
     def duration_s(self) -> float:
@@ -110,6 +117,14 @@ class Plan:
                 reasons.setdefault(entry.left_out.reason, []).append(entry.test.id)
         return reasons
 
+    def sizes_not_run(self) -> dict[str, list[str]]:
+        """Return the ids of the running tests that leave sizes out, by which and why."""
+        cut: dict[str, list[str]] = {}
+        for entry in self.running:
+            if entry.sizes_not_run:
+                cut.setdefault(entry.sizes_not_run, []).append(entry.test.id)
+        return cut
+
     def disturbing(self) -> dict[str, dict[str, Any]]:
         """Each disturbing step that a selected test takes: what it does, its role, who takes it, and whether it may."""
         steps = {}
@@ -126,6 +141,7 @@ class Plan:
             "run": [{"id": entry.test.id, "requirement": list(entry.test.requirements)} for entry in self.running],
             "unsupported": self.left_out(Verdict.UNSUPPORTED),
             "not_run": self.left_out(Verdict.NOT_RUN),
+            "sizes_not_run": self.sizes_not_run(),
             "created": self.made(),
             "at_once": self.at_once(),
             "largest_disk": self.largest_disk,
@@ -140,6 +156,10 @@ class Plan:
         }
 
 
+def _everything(reach: Reach) -> Reached:
+    return Reached(reach.size)
+
+
 def make_plan(
     tests: Sequence[PlannedTest],
     *,
@@ -149,12 +169,16 @@ def make_plan(
     latency_s: float,
     examples: int,
     budget_s: float | None = None,
+    limits: Limits = EMULATED_LIMITS,
+    reached: Callable[[Reach], Reached] = _everything,
 ) -> Plan:
-    """Plan a run of `tests`; where there is a budget, `examples` are scaled down to it, but never below what decides.
+    """Plan a run of `tests` whose disks keep to `limits`, and go as far as `reached` says of each.
+
+    Where there is a budget, `examples` are scaled down to it, but never below what decides.
 
     Raises HarnessError where a test needs what is neither a capability nor a consent.
     """
-    entries = tuple(_entry(test, costs, capabilities, consents) for test in tests)
+    entries = tuple(_sized(_entry(test, costs, capabilities, consents), limits, reached) for test in tests)
     plan = Plan(entries, frozenset(consents), latency_s, examples, budget_s)
     if budget_s is None:
         return plan
@@ -173,6 +197,24 @@ def _entry(
         raise HarnessError(f"{test.id}: {error}") from error
     cost = costs.get(test.id) or typical(costs.values(), property_based=test.property_based)
     return Entry(test, cost, test.id in costs, lacking)
+
+
+def _sized(entry: Entry, limits: Limits, reached: Callable[[Reach], Reached]) -> Entry:
+    """Hold a test that would run against the sizes allowed: it is cut to them, or left out where it cannot be."""
+    if entry.left_out is not None:
+        return entry
+    reach = entry.test.needs.reach
+    largest = entry.cost.largest_disk if entry.measured else 0
+    if reach is not None:
+        cut = reached(reach)
+        largest = cut.size
+        cost = replace(entry.cost, largest_disk=min(entry.cost.largest_disk, cut.size))
+        entry = replace(entry, sizes_not_run=cut.not_run, cost=cost)
+    try:
+        within(limits, largest, 0)
+    except NotRun as refused:
+        return replace(entry, left_out=refused)
+    return entry
 
 
 def typical(costs: Iterable[Cost], *, property_based: bool) -> Cost:

@@ -51,3 +51,9 @@ def require_attached(session: Session, repository: Repository) -> None:
     if not plugged_pbds(session, repository.ref):
         why = "none of its PBDs is plugged" if session.value("SR.get_PBDs", repository.ref) else "it has no PBD"
         raise UsageError(f"the SR {repository.uuid} is attached to no host ({why}): plug it, or name another")
+
+
+def free_on(session: Session, repository: Repository) -> int:
+    """Return the bytes that nothing uses yet on the SR."""
+    size = int(session.value("SR.get_physical_size", repository.ref))
+    return size - int(session.value("SR.get_physical_utilisation", repository.ref))

@@ -2,7 +2,7 @@
 
 import datetime as dt
 import time
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -19,6 +19,7 @@ class Front:
 
     `command` is the command line as given; `usage` the reason for a usage error; `exit` is set once the run is decided.
     With `planning` nothing is run: `plan` tells as JSON data what would be, or `trouble` why the target was not seen.
+    Without `shrink` what failed is told as it was found: no shorter way to it is looked for.
     """
 
     command: str
@@ -27,13 +28,22 @@ class Front:
     planning: bool = False
     plan: dict[str, Any] | None = None
     trouble: str | None = None
+    shrink: bool = True
 
 
 class Run:
-    """Tells the events of a run, in order, to `sink`, and to `watch` (the console), if anybody watches."""
+    """Tells the events of a run, in order, to `sink`, and to `watch` (the console), if anybody watches.
+
+    `earlier` are the findings of a run that is made again; they are written, once, before those of this one.
+    """
 
     def __init__(
-        self, settings: Settings, sink: Written | Shipped, watch: Callable[[Mapping[str, Any]], None] | None = None
+        self,
+        settings: Settings,
+        sink: Written | Shipped,
+        watch: Callable[[Mapping[str, Any]], None] | None = None,
+        *,
+        earlier: Sequence[Mapping[str, Any]] = (),
     ) -> None:
         self.settings = settings
         self.sink = sink
@@ -44,6 +54,7 @@ class Run:
         self._began = time.monotonic()
         self._begun = False
         self._early: list[str] = []
+        self._earlier = earlier
 
     def emit(self, event: str, /, **fields: object) -> None:
         """Tell one event."""
@@ -63,13 +74,30 @@ class Run:
                 self.problem(self._early.pop(0))
         elif kind == "selected":
             self.selected = fields["tests"]
+            self._tell_earlier()
         elif kind == "test_finished":
             self._finished.add(fields["id"])
         if self._watch is not None:
             self._watch(event)
 
-    def begin(self, *, suite: Mapping[str, Any], command: str, filtered: bool) -> None:
-        """Tell that the run starts, with everything that decides what it will do."""
+    def _tell_earlier(self) -> None:
+        if isinstance(self.sink, Written):  # a worker's events come here
+            for finding in self._earlier:
+                fields = dict(finding)
+                self.sink.emit(fields.pop("event"), **fields)
+
+    def begin(
+        self,
+        *,
+        suite: Mapping[str, Any],
+        command: str,
+        filtered: bool,
+        rerun_of: Mapping[str, Any] | None = None,
+    ) -> None:
+        """Tell that the run starts, with everything that decides what it will do.
+
+        `rerun_of` tells which run it makes again, if any.
+        """
         settings = self.settings
         self.emit(
             "run_started",
@@ -81,6 +109,7 @@ class Run:
             strict=settings.strict,
             suite=dict(suite),
             command=command,
+            rerun_of=rerun_of,
             selection={
                 "suites": list(settings.suites),
                 "requirements": list(settings.requirements),

@@ -15,7 +15,7 @@ from xencbt.harness.endpoint import Endpoint
 from xencbt.harness.errors import HarnessError, UsageError
 from xencbt.harness.outcome import Failed, Indeterminate, Ok, Outcome
 from xencbt.harness.session import Session, clock, shorten
-from xencbt.harness.transport import Channel, Deadline, NoAnswer
+from xencbt.harness.transport import Channel, Deadline, NoAnswer, until_closed
 
 TRANSFER_DEADLINE_S = 120.0
 POLL_S = 5.0
@@ -64,13 +64,23 @@ def under_a_task(
     transfer: Callable[[socket.socket, Endpoint, Deadline, str], Outcome],
     deadline_s: float,
 ) -> Outcome:
-    """Run `transfer` on a connection of its own, then let the task decide wherever it knows more."""
+    """Run `transfer` on a connection of its own, then let the task decide wherever it knows more.
+
+    A success is believed once the connection has closed: the last byte may come before the task is finished.
+    """
     created = session.call("task.create", "xencbt raw disk transfer", "")
     if not isinstance(created, Ok):
         return created
     task = str(created.value)
     started = clock()
-    outcome = transferred(session, lambda sock, at, deadline: transfer(sock, at, deadline, task), deadline_s)
+
+    def to_its_end(sock: socket.socket, at: Endpoint, deadline: Deadline) -> Outcome:
+        came = transfer(sock, at, deadline, task)
+        if isinstance(came, Ok) and not isinstance(came.value, Partial):
+            until_closed(sock, deadline)
+        return came
+
+    outcome = transferred(session, to_its_end, deadline_s)
     if isinstance(outcome, Ok) and isinstance(outcome.value, Partial):
         _wait_for_end(session, task, Deadline(session.deadline_s))
         outcome = Ok(outcome.value.value)

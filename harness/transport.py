@@ -217,6 +217,17 @@ def read_all(response: http.client.HTTPResponse) -> bytes:
     return b"".join(parts)
 
 
+def until_closed(sock: socket.socket, deadline: Deadline) -> None:
+    """Drop what still comes until the other side has closed the connection, or the deadline has passed."""
+    try:
+        while True:
+            sock.settimeout(deadline.remaining())
+            if not sock.recv(CHUNK):
+                return
+    except OSError:  # reset, which is an end as well, or TimeoutError
+        return
+
+
 def describe(error: OSError) -> str:
     """Say what an OSError means without its number."""
     return error.strerror or str(error) or type(error).__name__

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -15,8 +16,11 @@ from xencbt.harness.faults.watch import now
 from xencbt.harness.findings import Evidence, Finding
 from xencbt.harness.gathering import Gathering
 from xencbt.harness.judge import Judge
+from xencbt.harness.needs import Needs
 from xencbt.harness.seeds import derive
 from xencbt.harness.verdicts import Axis, Verdict
+from xencbt.harness.witness.checking import Alternative
+from xencbt.harness.witness.deriving import Inexpressible
 
 KEPT_TRACEBACK = 8000
 """Characters of a traceback that evidence keeps, from its end."""
@@ -49,8 +53,11 @@ def _is_read(exchange: Exchange) -> bool:
 class Trial:
     """A judged test while it runs."""
 
-    def __init__(self, test_id: str, requirements: tuple[str, ...], judge: Judge) -> None:
+    def __init__(
+        self, test_id: str, requirements: tuple[str, ...], judge: Judge, needs: frozenset[str] = frozenset()
+    ) -> None:
         self.id = test_id
+        self._needs = needs
         self._judge = judge
         self._gathering = Gathering(requirements)
         self._lab: Lab | None = None
@@ -78,9 +85,10 @@ class Trial:
         self._calls_before_body = self._judge.recorder.calls
 
     @contextmanager
-    def stage(self, declared: frozenset[str] | None = None) -> Iterator[Lab]:
-        """Lend the test a lab, held to the needs it declared, if any, when its turn comes, and clean up after it."""
-        with self._judge.turn(declared), self._judge.lab(self.id, declared) as lab:
+    def stage(self, needed: Needs | None = None) -> Iterator[Lab]:
+        """Lend the test a lab, held to what it declared as `needed`, when its turn comes, and clean up after it."""
+        declared = needed.declared if needed is not None else None
+        with self._judge.turn(declared), self._judge.lab(self.id, needed) as lab:
             self._lab = lab
             try:
                 yield lab
@@ -126,6 +134,18 @@ class Trial:
     def finding(self) -> Finding:
         """Return what the test found."""
         decided = self._gathering.verdict()
+        finding = self._found(decided)
+        if finding.verdict is not Verdict.FAIL or not self._judge.settings.bundles:
+            return finding
+        try:
+            bundle = self._judge.bundle(finding, self._alternatives(decided))
+        except Inexpressible as why:
+            told = replace(finding.evidence, unreplayable=self._mask(str(why)))
+        else:
+            told = replace(finding.evidence, replay=bundle.as_json())
+        return replace(finding, evidence=told)
+
+    def _found(self, decided: Classified) -> Finding:
         lab, axis = self._lab, self._axis(decided)
         return Finding(
             id=self.id,
@@ -140,8 +160,14 @@ class Trial:
             receipts=tuple(receipt.as_json(self._began) for receipt in self._kept_receipts()),
             created=lab.created if lab is not None else {},
             largest_disk=lab.largest_disk if lab is not None else 0,
+            needs=tuple(sorted(self._needs)),
+            sizes_not_run=lab.sizes_not_run if lab is not None else "",
             evidence=Evidence() if decided.verdict is Verdict.PASS else self._evidence(decided),
         )
+
+    @staticmethod
+    def _alternatives(decided: Classified) -> tuple[Alternative, ...]:
+        return tuple({"succeeds": True} if code is None else {"failed": code} for code in decided.codes)
 
     def _axis(self, decided: Classified) -> Axis | None:
         """Return what was wrong with a target that met faults; None where none was armed, or nothing was wrong."""

@@ -28,7 +28,7 @@ from xencbt.harness.verdicts import Verdict
 from xencbt.reports.failures import SHOWN, failure_block
 from xencbt.reports.plain import visible
 from xencbt.reports.run_json import FindingRow, RequirementRow, Run
-from xencbt.reports.words import nondeciding_note, run_trouble, target_name, verdict_sentence
+from xencbt.reports.words import attempts_words, nondeciding_note, run_trouble, target_name, verdict_sentence
 
 STATUS = {
     Verdict.PASS.value: Status.PASSED,
@@ -113,14 +113,17 @@ def _names(test_id: str) -> tuple[str, str]:
 
 def _details(test: FindingRow, rows: Sequence[RequirementRow]) -> StatusDetails | None:
     if test["verdict"] == Verdict.PASS.value:
-        by = f"pass, by deviation {', '.join(test['deviations'])}" if test["deviations"] else ""
-        return StatusDetails(message=by) if by else None
+        by = f"by deviation {', '.join(test['deviations'])}" if test["deviations"] else ""
+        cut = f"not run: {test['sizes_not_run']}" if test.get("sizes_not_run") else ""
+        return StatusDetails(message=visible(", ".join(filter(None, ("pass", by, cut))))) if by or cut else None
     note = nondeciding_note(test, rows)
     message = f"{test['verdict']}{f' ({note})' if note else ''}: {test['reason']}"
+    message += f" (attempts: {attempts_words(test)})" if attempts_words(test) else ""
     return StatusDetails(
         message=visible(message, keep="\n"),
         trace=visible(test["evidence"]["traceback"], keep="\n"),
         known=test["verdict"] == Verdict.KNOWN.value or None,
+        flaky=test.get("flaky") or None,
     )
 
 

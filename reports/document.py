@@ -1,14 +1,27 @@
 """From the events of a run to run.json: the verdict of each requirement and of the whole; pure."""
 
-from collections.abc import Iterable, Sequence
-from typing import TYPE_CHECKING, cast
+from collections.abc import Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, cast
 from urllib.parse import urlsplit, urlunsplit
 
+from xencbt.harness.attempts import Tried
 from xencbt.harness.catalogue import Catalogue, Level, Requirement, catalogue
 from xencbt.harness.events import UnreadableEvents
 from xencbt.harness.findings import Finding
 from xencbt.harness.verdicts import Exit, Verdict, counts, exit_code, worst
-from xencbt.reports.run_json import SCHEMA, FindingRow, JournalRow, RequirementRow, Run, TargetRow
+from xencbt.harness.witness.bundles import FOLDER, file_name
+from xencbt.reports.run_json import (
+    SCHEMA,
+    AttemptRow,
+    FindingRow,
+    JournalRow,
+    KillScoreRow,
+    ReplayRow,
+    RequirementRow,
+    Run,
+    SuiteRow,
+    TargetRow,
+)
 from xencbt.reports.told import Event, Told, gather
 
 if TYPE_CHECKING:
@@ -33,13 +46,13 @@ def build(events: Iterable[Event], requirements: Catalogue | None = None) -> Run
 
 def _run(told: Told, known: Catalogue) -> Run:
     started = told.started
-    findings = _findings(told)
-    rows = [_requirement(known, row, findings, told) for row in _judged(told, findings, known)]
+    tests = _tests(told)
+    rows = [_requirement(known, row, tests, told) for row in _judged(told, tests, known)]
     return Run(
         schema=SCHEMA,
         complete=told.complete,
         interrupted=told.interrupted,
-        exit=int(_exit(told, rows, findings)),
+        exit=int(_exit(told, rows, [test.worst for test in tests])),
         started=started["time"],
         duration_s=None if told.finished is None else float(told.finished["duration_s"]),
         seed=int(started["seed"]),
@@ -47,7 +60,8 @@ def _run(told: Told, known: Catalogue) -> Run:
         profile=_profile(told),
         strict=bool(started["strict"]),
         command=started["command"],
-        suite={"version": started["suite"]["version"], "catalogue_hash": started["suite"]["catalogue_hash"]},
+        rerun_of=started.get("rerun_of"),
+        suite=_suite(started["suite"]),
         selection={
             "suites": list(started["selection"]["suites"]),
             "requirements": list(started["selection"]["requirements"]),
@@ -57,32 +71,59 @@ def _run(told: Told, known: Catalogue) -> Run:
         chapters=_chapters(told),
         counts=counts(Verdict(row["verdict"]) for row in rows),
         requirements=rows,
-        tests=[_test(finding) for finding in findings],
+        tests=[_test(test) for test in tests],
         problems=[{"verdict": Verdict.ERROR.value, "reason": reason} for reason in told.problems],
         journal=_journal(told),
     )
 
 
-def _findings(told: Told) -> list[Finding]:
+def _suite(told: Event) -> SuiteRow:
+    return SuiteRow(
+        version=told["version"],
+        catalogue_hash=told["catalogue_hash"],
+        files_hash=str(told.get("files_hash", "")),
+        modified=told.get("modified"),
+        changed=[str(change) for change in told.get("changed", ())],
+        suite_hash=str(told.get("suite_hash", "")),
+        kill_score=None if told.get("kill_score") is None else _kill_score(told["kill_score"]),
+    )
+
+
+def _kill_score(told: Event) -> KillScoreRow:
+    return KillScoreRow(
+        killed=int(told["killed"]),
+        of=int(told["of"]),
+        survivors=[str(name) for name in told["survivors"]],
+        date=str(told["date"]),
+        version=str(told["version"]),
+        catalogue_hash=str(told["catalogue_hash"]),
+        suite_hash=str(told["suite_hash"]),
+    )
+
+
+def _tests(told: Told) -> list[Tried]:
     """Every test by its id, those that never came to an end included: sorted, so that workers change nothing."""
     stopped = "the run was interrupted" if told.interrupted else "the run ended"
     unstarted = {
-        name: Finding(name, decides, Verdict.NOT_RUN, f"{stopped} before the test began")
+        name: Tried((Finding(name, decides, Verdict.NOT_RUN, f"{stopped} before the test began"),))
         for name, decides in told.planned.items()
     }
     unfinished = {
         name: Finding(name, decides, Verdict.ERROR, f"did not finish: {stopped} while the test ran")
         for name, decides in told.begun.items()
     }
-    return [finding for _, finding in sorted((unstarted | unfinished | told.found).items())]
+    ended = {name: (*found, *filter(None, [unfinished.pop(name, None)])) for name, found in told.found.items()}
+    begun = {name: (finding,) for name, finding in unfinished.items()}
+    tried = {name: Tried(attempts) for name, attempts in (begun | ended).items()}
+    return [test for _, test in sorted((unstarted | tried).items())]
 
 
-def _judged(told: Told, findings: Sequence[Finding], known: Catalogue) -> list[Requirement]:
+def _judged(told: Told, tests: Sequence[Tried], known: Catalogue) -> list[Requirement]:
     """Return the requirements that were selected (where that was never told: that a test speaks of), in their order.
 
     A test may speak of a requirement that was not selected: without its other tests that decides nothing.
     """
-    spoken_of = set[str]().union(*(finding.requirement for finding in findings))
+    spoken_of = set[str]().union(*(test.requirement for test in tests))
     names = set(told.selected["requirements"]) if told.selected else spoken_of
     foreign = sorted(name for name in names if name not in known)
     if foreign:
@@ -93,10 +134,10 @@ def _judged(told: Told, findings: Sequence[Finding], known: Catalogue) -> list[R
     return [row for row in known if row.id in names]
 
 
-def _requirement(known: Catalogue, row: Requirement, findings: Sequence[Finding], told: Told) -> RequirementRow:
-    own = [finding for finding in findings if row.id in finding.requirement]
-    verdict = worst(finding.verdict_of(row.id) for finding in own)
-    deviations = sorted({deviation for finding in own for deviation in finding.deviations})
+def _requirement(known: Catalogue, row: Requirement, tests: Sequence[Tried], told: Told) -> RequirementRow:
+    own = [test for test in tests if row.id in test.requirement]
+    verdict = worst(test.verdict_of(row.id) for test in own)
+    deviations = sorted({deviation for test in own for one in test.attempts for deviation in one.deviations})
     return RequirementRow(
         id=row.id,
         level=str(row.level),
@@ -108,18 +149,26 @@ def _requirement(known: Catalogue, row: Requirement, findings: Sequence[Finding]
         verdict=verdict.value,
         reason=_reason(verdict, row.id, own, told),
         deviation=", ".join(deviations) or None,
-        counts=counts(finding.verdict_of(row.id) for finding in own),
-        tests=[finding.id for finding in own],
+        sizes_not_run=_sizes_not_run(own),
+        counts=counts(test.verdict_of(row.id) for test in own),
+        tests=[test.worst.id for test in own],
+        flaky=any(test.is_flaky_for(row.id) for test in own),
     )
 
 
-def _reason(verdict: Verdict, requirement: str, own: Sequence[Finding], told: Told) -> str:
+def _sizes_not_run(own: Sequence[Tried]) -> str | None:
+    told = {one.sizes_not_run for test in own for one in test.attempts if one.sizes_not_run}
+    return "; ".join(sorted(told)) or None
+
+
+def _reason(verdict: Verdict, requirement: str, own: Sequence[Tried], told: Told) -> str:
     if verdict is Verdict.PASS:
         return ""
     if not own:
         return _why_no_test(told)
-    speaking = next(finding for finding in own if finding.verdict_of(requirement) is verdict)
-    return speaking.reason_of(requirement) or _said(speaking)
+    deciding = next(test for test in own if test.verdict_of(requirement) is verdict)
+    speaking, reason = deciding.reason_of(requirement)
+    return reason or _said(speaking)
 
 
 def _why_no_test(told: Told) -> str:
@@ -177,6 +226,7 @@ def _target(event: Event) -> TargetRow:
         url=_public(event["url"]),
         tls=str(event["tls"]),
         profile=event["profile"],
+        driver=str(event.get("driver", "")),
         defects=list(event["defects"]),
         capabilities=[
             {"name": one["name"], "present": bool(one["present"]), "detail": one["detail"]}
@@ -203,7 +253,8 @@ def _journal(told: Told) -> JournalRow | None:
     )
 
 
-def _test(finding: Finding) -> FindingRow:
+def _test(test: Tried) -> FindingRow:
+    finding = test.worst
     evidence = finding.evidence
     return FindingRow(
         id=finding.id,
@@ -225,7 +276,32 @@ def _test(finding: Finding) -> FindingRow:
             "traceback": evidence.traceback,
             "axis": evidence.axis,
             "bitmap": cast("BitmapRow | None", evidence.bitmap),
+            "replay": None if evidence.replay is None else _replay(finding.id, evidence.replay),
+            "unreplayable": evidence.unreplayable,
         },
         created=finding.created,
         largest_disk=finding.largest_disk,
+        needs=list(finding.needs),
+        sizes_not_run=finding.sizes_not_run,
+        attempts=[_attempt(one) for one in test.attempts] if len(test.attempts) > 1 else [],
+        flaky=test.flaky,
+    )
+
+
+def _attempt(finding: Finding) -> AttemptRow:
+    return AttemptRow(
+        verdict=finding.verdict.value,
+        reason=_said(finding),
+        examples=finding.examples,
+        calls=finding.calls,
+        duration_s=finding.duration_s,
+    )
+
+
+def _replay(test: str, bundle: Mapping[str, Any]) -> ReplayRow:
+    return ReplayRow(
+        bundle=f"{FOLDER}/{file_name(test)}",
+        steps=[str(each) for each in bundle["words"]],
+        python=str(bundle["python"]),
+        xe=str(bundle["xe"]),
     )

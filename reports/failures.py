@@ -8,7 +8,7 @@ from xencbt.harness.verdicts import Verdict
 from xencbt.reports.layout import WIDTH, Paint, hanging
 from xencbt.reports.plain import one_line, visible
 from xencbt.reports.run_json import FindingRow, RequirementRow, Run
-from xencbt.reports.words import nondeciding_note
+from xencbt.reports.words import attempts_words, nondeciding_note
 
 SHOWN = frozenset({Verdict.ERROR.value, Verdict.FAIL.value, Verdict.STALE.value})
 """Verdicts that need a block of their own; the others are said by their reason."""
@@ -43,6 +43,8 @@ def failure_block(test: FindingRow, requirements: Iterable[RequirementRow], pain
     lines += _alternatives(evidence["expected"])
     if evidence["actual"] and one_line(evidence["actual"]) != one_line(test["reason"]):
         lines.append(_part("actual", evidence["actual"]))
+    if attempts_words(test):
+        lines.append(_part("attempts", attempts_words(test)))
     if test["examples"]:
         lines.append(_part("examples", f"{test['examples']} tried, {test['calls']} calls"))
     lines += _steps(evidence["steps"])

@@ -82,10 +82,13 @@ def _of_test(test: FindingRow, rows: list[RequirementRow], run: Run) -> dict[str
         "level": ", ".join(known.get(name, "") for name in test["requirement"]),
         "verdict": test["verdict"],
         "deviation": ", ".join(test["deviations"]),
+        "sizes not run": test.get("sizes_not_run", ""),
         "seed": str(run["seed"]),
         "target": target_name(run["target"]),
         "examples": str(test["examples"]),
         "calls": str(test["calls"]),
+        "attempts": ", ".join(attempt["verdict"] for attempt in test.get("attempts", ())),
+        "flaky": str(bool(test.get("flaky"))).lower(),
     }
 
 

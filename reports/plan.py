@@ -30,13 +30,18 @@ def full(plan: Mapping[str, Any]) -> str:
     for key, word in (("unsupported", "unsupported"), ("not_run", "not run")):
         for reason, tests in plan[key].items():
             lines += ["", hanging(f"{word:<12}", reason), *(f"  {_name(test)}" for test in tests)]
+    for reason, tests in plan["sizes_not_run"].items():
+        lines += ["", hanging(f"{'not run':<12}", f"{reason}; with smaller ones these would run")]
+        lines += [f"  {_name(test)}" for test in tests]
     lines += ["", "would run", *(f"  {_name(test['id'])}  {', '.join(test['requirement'])}" for test in plan["run"])]
     return "\n".join(lines)
 
 
 def _counts(plan: Mapping[str, Any]) -> str:
     unsupported, not_run = (sum(map(len, plan[key].values())) for key in ("unsupported", "not_run"))
-    return f"plan     {len(plan['run'])} tests would run, {unsupported} unsupported, {not_run} not run"
+    counts = f"plan     {len(plan['run'])} tests would run, {unsupported} unsupported, {not_run} not run"
+    cut = [f"         not run: {reason}, in {len(tests)} tests" for reason, tests in plan["sizes_not_run"].items()]
+    return "\n".join([counts, *cut])
 
 
 def _objects(plan: Mapping[str, Any]) -> list[str]:

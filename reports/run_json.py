@@ -5,11 +5,36 @@ from typing import Any, NotRequired, TypedDict
 SCHEMA = "xencbt.run/1"
 
 
+class KillScoreRow(TypedDict):
+    """How the suites fared against the defects of the emulated host: of those that must die by design, how many did.
+
+    `date` is when that was measured, `version` and the hashes tell of which suites.
+    """
+
+    killed: int
+    of: int
+    survivors: list[str]
+    date: str
+    version: str
+    catalogue_hash: str
+    suite_hash: str
+
+
 class SuiteRow(TypedDict):
-    """What judged: the version of the suites and the hash of the catalogue."""
+    """What judged: the version of the suites and the hashes of the catalogue, of the package's files, and of the tests.
+
+    `modified` tells whether the files were not as installed, and `changed` what of them; None, and an empty
+    `files_hash`, where the run did not say. `kill_score` is what was measured last, maybe of other tests than these;
+    None where nothing was.
+    """
 
     version: str
     catalogue_hash: str
+    files_hash: NotRequired[str]
+    modified: NotRequired[bool | None]
+    changed: NotRequired[list[str]]
+    suite_hash: NotRequired[str]
+    kill_score: NotRequired[KillScoreRow | None]
 
 
 class SelectionRow(TypedDict):
@@ -31,6 +56,8 @@ class CapabilityRow(TypedDict):
 class TargetRow(TypedDict):
     """What was judged. `kind` is `emulator` or `host`; `url` carries no user, password or query.
 
+    `driver` is the type of the SR that it was judged on, empty where the run did not say.
+
     `tls` says how its certificate was verified: `verified by CA file`, `verified by system CAs`, `pinned`,
     `not verified`, or `none (http)`.
     """
@@ -43,6 +70,7 @@ class TargetRow(TypedDict):
     url: str
     tls: str
     profile: str
+    driver: NotRequired[str]
     defects: list[str]
     capabilities: list[CapabilityRow]
 
@@ -59,7 +87,9 @@ class RequirementRow(TypedDict):
     """One requirement: the worst verdict of its tests, and all their counts.
 
     `reason` is empty only for `pass`. `deviation` names the accepted deviations a pass (or another verdict) needed, as
-    in `D-01, D-02`, and is None where there was none. `deciding` tells whether the level counts for the exit code.
+    in `D-01, D-02`, and is None where there was none. `sizes_not_run`: which disk sizes its tests
+    left out, and why; None where none. `deciding` tells whether the level counts for the exit code.
+    `flaky`: attempts at one of its tests disagree, a pass among them; the verdict is that of the worst attempt.
     """
 
     id: str
@@ -72,8 +102,10 @@ class RequirementRow(TypedDict):
     verdict: str
     reason: str
     deviation: str | None
+    sizes_not_run: NotRequired[str | None]
     counts: dict[str, int]
     tests: list[str]
+    flaky: NotRequired[bool]
 
 
 BitmapRow = TypedDict(
@@ -96,6 +128,18 @@ BitmapRow = TypedDict(
 """
 
 
+class ReplayRow(TypedDict):
+    """What shows a failure again: the bundle's path beside run.json, its steps in words, and the same as scripts.
+
+    A script is empty where the steps take what only an emulated host has.
+    """
+
+    bundle: str
+    steps: list[str]
+    python: str
+    xe: str
+
+
 class EvidenceRow(TypedDict):
     """What a reader needs to believe and to repeat a verdict; `bitmap` where a listing of changed blocks was wrong."""
 
@@ -107,10 +151,27 @@ class EvidenceRow(TypedDict):
     traceback: str
     axis: NotRequired[str]
     bitmap: NotRequired[BitmapRow | None]
+    replay: NotRequired[ReplayRow | None]
+    unreplayable: NotRequired[str]
+
+
+class AttemptRow(TypedDict):
+    """One of several attempts at a test."""
+
+    verdict: str
+    reason: str
+    examples: int
+    calls: int
+    duration_s: float
 
 
 class FindingRow(TypedDict):
-    """One test. `examples` and `calls` count what it tried and how often it called the target."""
+    """One test. `examples` and `calls` count what it tried and how often it called the target.
+
+    Of a test that was run again everything is told of the worst attempt; `attempts` are all of them in order, and empty
+    where there was but one. `flaky`: one passed, another did not. `needs` are the capabilities and consents without
+    which the test says nothing of the target.
+    """
 
     id: str
     requirement: list[str]
@@ -125,6 +186,10 @@ class FindingRow(TypedDict):
     evidence: EvidenceRow
     created: dict[str, int]
     largest_disk: int
+    needs: NotRequired[list[str]]
+    sizes_not_run: NotRequired[str]
+    attempts: NotRequired[list[AttemptRow]]
+    flaky: NotRequired[bool]
 
 
 class JournalRow(TypedDict):
@@ -135,6 +200,13 @@ class JournalRow(TypedDict):
     left: list[Any]
     troubles: list[str]
     clean: NotRequired[list[str]]
+
+
+class RerunRow(TypedDict):
+    """The run of which this one ran the failed tests again, whose findings it holds as well."""
+
+    started: str
+    exit: int
 
 
 class ProblemRow(TypedDict):
@@ -149,7 +221,8 @@ class Run(TypedDict):
 
     `complete` is false for a run that was interrupted or ended early; `duration_s` is None where its end is not known,
     `target` None where none was reached, `journal` None where a run that ended early left no word of it. `counts` are
-    the verdicts of the requirements, `chapters` the ones that the selection touched.
+    the verdicts of the requirements, `chapters` the ones that the selection touched. `rerun_of` is None where every
+    test ran for the first time.
     """
 
     schema: str
@@ -163,6 +236,7 @@ class Run(TypedDict):
     profile: str
     strict: bool
     command: str
+    rerun_of: NotRequired[RerunRow | None]
     suite: SuiteRow
     selection: SelectionRow
     target: TargetRow | None

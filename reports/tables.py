@@ -7,7 +7,7 @@ from xencbt.harness.verdicts import ORDER, Verdict
 from xencbt.reports.layout import Paint, hanging, widths
 from xencbt.reports.plain import one_line
 from xencbt.reports.run_json import RequirementRow, Run, TargetRow
-from xencbt.reports.words import duration, label, target_name
+from xencbt.reports.words import SIZES_NOT_RUN, duration, label, target_name
 
 _PLAIN = Paint()
 
@@ -77,8 +77,15 @@ def requirement_table(run: Run, paint: Paint = _PLAIN) -> str:
 
 
 def reason_list(rows: Sequence[RequirementRow], paint: Paint = _PLAIN) -> str:
-    """Return why each requirement that did not pass did not, worst first; the same reason is said once."""
+    """Return why each requirement that did not pass did not, worst first, and what sizes were left out.
+
+    The same reason is said once.
+    """
     grouped: dict[tuple[int, str, str], list[str]] = {}
+    for row in rows:
+        cut = row.get("sizes_not_run")
+        if cut:
+            grouped.setdefault((ORDER.index(Verdict.NOT_RUN), SIZES_NOT_RUN, one_line(cut)), []).append(row["id"])
     for row in rows:
         if row["verdict"] != Verdict.PASS.value:
             key = (ORDER.index(Verdict(row["verdict"])), label(row), one_line(row["reason"]))

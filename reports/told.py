@@ -6,14 +6,16 @@ from typing import Any
 
 from xencbt.harness.events import SCHEMA, UnreadableEvents
 from xencbt.harness.findings import Finding
-from xencbt.harness.verdicts import ORDER
 
 Event = Mapping[str, Any]
 
 
 @dataclass(slots=True)
 class Told:
-    """The events by kind; `planned` and `begun` hold tests with the requirements each decides."""
+    """The events by kind; `planned` and `begun` hold tests with the requirements each decides.
+
+    `found` holds every finding of a test in order: those of the run that is made again (`attempted`) come first.
+    """
 
     started: Event
     target: Event | None = None
@@ -21,7 +23,7 @@ class Told:
     finished: Event | None = None
     planned: dict[str, tuple[str, ...]] = field(default_factory=dict)
     begun: dict[str, tuple[str, ...]] = field(default_factory=dict)
-    found: dict[str, Finding] = field(default_factory=dict)
+    found: dict[str, list[Finding]] = field(default_factory=dict)
     journals: list[Event] = field(default_factory=list)
     problems: list[str] = field(default_factory=list)
 
@@ -39,8 +41,7 @@ class Told:
 def gather(events: Iterable[Event]) -> Told:
     """Gather `events`; raises UnreadableEvents where they are not a run's, or of another version.
 
-    Of several findings of one test the worst stays: a test that failed once did not pass. Unknown kinds of events are
-    left out, so that a newer run can tell more.
+    Unknown kinds of events are left out, so that a newer run can tell more.
     """
     told: Told | None = None
     for event in events:
@@ -74,11 +75,11 @@ def _take(told: Told, kind: str, event: Event) -> None:
             told.planned |= {test["id"]: tuple(test["requirement"]) for test in event.get("planned", ())}
         case "test_started":
             told.begun[event["id"]] = tuple(event["requirement"])
-        case "test_finished":
+        case "attempted" | "test_finished":
             finding = Finding.from_json(dict(event))
-            told.found[finding.id] = min(
-                told.found.get(finding.id, finding), finding, key=lambda one: ORDER.index(one.verdict)
-            )
+            told.found.setdefault(finding.id, []).append(finding)
+            if kind == "test_finished":
+                told.begun.pop(finding.id, None)
         case "journal":
             told.journals.append(event)
         case "problem":

@@ -11,6 +11,10 @@ ALWAYS_COUNTED = (Verdict.PASS, Verdict.KNOWN, Verdict.UNSUPPORTED, Verdict.NOT_
 """What a reader must not overlook in a good run: shown even when none."""
 
 
+SIZES_NOT_RUN = "sizes not run"
+"""Of what passed with smaller disks than its tests would have made, had they been allowed."""
+
+
 def kind_of(target: TargetRow) -> str:
     """Return `host`, or `emulated host`, so that no emulator run can pass for a host's."""
     return "emulated host" if target["kind"] == "emulator" else "host"
@@ -27,13 +31,15 @@ def target_name(target: TargetRow | None) -> str:
 
 
 def label(row: RequirementRow) -> str:
-    """Return a requirement's verdict in words: with its deviation, and whether its level keeps it from deciding."""
+    """Return a requirement's verdict in words: its deviation or sizes left out, flakiness, and whether it decides."""
     verdict = row["verdict"]
-    if row["deviation"] and verdict == Verdict.PASS.value:
-        return f"pass, by deviation {row['deviation']}"
+    if verdict == Verdict.PASS.value:
+        by = f"by deviation {row['deviation']}" if row["deviation"] else ""
+        return ", ".join(filter(None, (verdict, by, SIZES_NOT_RUN if row.get("sizes_not_run") else "")))
+    flaky = ", flaky" if row.get("flaky") else ""
     if verdict != Verdict.PASS.value and not row["deciding"]:
-        return f"{verdict} (level {row['level']})"
-    return verdict
+        return f"{verdict}{flaky} (level {row['level']})"
+    return f"{verdict}{flaky}"
 
 
 def decides_nothing(rows: Iterable[RequirementRow]) -> bool:
@@ -74,14 +80,21 @@ def last_line(run: Run) -> str:
     rows = run["requirements"]
     order = (Verdict.PASS, *(verdict for verdict in ORDER if verdict is not Verdict.PASS))
     shown = [verdict for verdict in order if verdict.value in run["counts"] or verdict in ALWAYS_COUNTED]
-    by_deviation = sum(row["verdict"] == Verdict.PASS.value and row["deviation"] is not None for row in rows)
+    passed = [row for row in rows if row["verdict"] == Verdict.PASS.value]
+    notes = {
+        "by deviation": sum(row["deviation"] is not None for row in passed),
+        f"with {SIZES_NOT_RUN}": sum(bool(row.get("sizes_not_run")) for row in passed),
+    }
+    said = ", ".join(f"{number} {what}" for what, number in notes.items() if number)
     parts = []
     for verdict in shown:
-        note = f" ({by_deviation} by deviation)" if verdict is Verdict.PASS and by_deviation else ""
+        note = f" ({said})" if verdict is Verdict.PASS and said else ""
         parts.append(f"{run['counts'].get(verdict.value, 0)} {verdict.value}{note}")
+    flaky = sum(bool(row.get("flaky")) for row in rows)
+    flaky_ones = f" · {flaky} flaky" if flaky else ""
     took = "" if run["duration_s"] is None else f" · {duration(run['duration_s'])}"
     plural = "requirement" if len(rows) == 1 else "requirements"
-    return f"{len(rows)} {plural}: {', '.join(parts)}{took} · exit {run['exit']}"
+    return f"{len(rows)} {plural}: {', '.join(parts)}{flaky_ones}{took} · exit {run['exit']}"
 
 
 def run_trouble(run: Run) -> list[str]:
@@ -89,6 +102,12 @@ def run_trouble(run: Run) -> list[str]:
     if run["problems"]:
         return [problem["reason"] for problem in run["problems"]]
     return [] if run["complete"] else [verdict_sentence(run)]
+
+
+def attempts_words(test: FindingRow) -> str:
+    """Return the verdicts of a test's attempts in order, empty where there was but one: `fail, pass: flaky`."""
+    verdicts = ", ".join(attempt["verdict"] for attempt in test.get("attempts", ()))
+    return f"{verdicts}: flaky, the worst attempt decides" if test.get("flaky") else verdicts
 
 
 def nondeciding_note(test: FindingRow, rows: Iterable[RequirementRow]) -> str:

@@ -12,6 +12,7 @@ from xencbt.fixtures.disks import Disk
 from xencbt.fixtures.lab import Lab
 from xencbt.fixtures.unanswered import adopted, intended, taken
 from xencbt.fixtures.unchanged import VDI_FIELDS, differences
+from xencbt.harness.background import DEADLINE_S
 from xencbt.harness.disturbing import Armed, Faults
 from xencbt.harness.expectations import Expectation
 from xencbt.harness.faults import (
@@ -22,6 +23,7 @@ from xencbt.harness.faults import (
     Planned,
     Receipt,
     Seen,
+    TaskNeverEnds,
     hangs,
     seen,
 )
@@ -29,10 +31,12 @@ from xencbt.harness.model import Clone, Copy, ListChanged, Resize, Snapshot
 from xencbt.harness.model.allowing import OPERATIONS
 from xencbt.harness.outcome import Failed, Indeterminate, Ok, Outcome
 from xencbt.harness.recovering import recovered
-from xencbt.harness.verdicts import Axis, NotExercised, Violation, judging
-from xencbt.suites.listing import block_map
+from xencbt.harness.verdicts import Axis, Violation, judging
+from xencbt.suites.bystander import Bystander
+from xencbt.suites.executions import Executions
 from xencbt.suites.locked import assert_nothing_locked
 from xencbt.suites.play import Deed, Play
+from xencbt.suites.sending import Form, Patience, send, told
 from xencbt.suites.struck import (
     HARMLESS_TWICE,
     Call,
@@ -46,8 +50,14 @@ from xencbt.suites.struck import (
 )
 from xencbt.suites.wording import words
 
-HANGING_S = 0.5
-"""How long the client waits where a fault leaves it without an end."""
+HANGING_S = 10.0
+"""How long the client waits where a fault leaves it without an end: longer than the host takes for what it is asked."""
+
+EMULATED_HANGING_S = 0.5
+"""The same at an emulated host, which acts at once."""
+
+NEVER_ENDING_S = 0.1
+"""How long the client looks at a task that never ends; the host has no part in that."""
 
 LINKS = frozenset({"snapshots", "snapshot_of"})
 """Fields by which disks know each other: making or destroying one changes them in others."""
@@ -60,24 +70,24 @@ class Line:
     Violations are of the requirement that the test decides, whatever row the same would break without a fault.
     """
 
-    def __init__(self, lab: Lab, faults: Faults, *, hanging_s: float = HANGING_S) -> None:
-        """Open the session; raises Blocked where no bystander can be made."""
+    def __init__(self, lab: Lab, faults: Faults, *, hanging_s: float | None = None) -> None:
+        """Open the session; raises Blocked where calls do not work on it undisturbed, or no bystander can be made."""
         self._lab = lab
         self._faults = faults
         self._session = faults.session()
-        self._hanging_s = hanging_s
+        self._hanging_s = hanging_s or (HANGING_S if lab.bench.target.control is None else EMULATED_HANGING_S)
         self._armed: Armed | None = None
-        self._late: dict[int, Call] = {}
+        self._late: dict[int, tuple[Call, Form]] = {}
         self._notes: list[tuple[Fault, str]] = []
-        with lab.precondition("a tracked disk beside the one that is disturbed"):
-            self._bystander = lab.create_disk().enable_cbt()
-            self._baseline = self._bystander.snapshot()
-            self._recorded = self._baseline.changed_blocks_to(self._bystander.write(block=3))
+        self._executions = Executions(lab, self._session)
+        self._bystander = Bystander(lab, self._session)
 
-    def strike(self, play: Play, step: Call, fault: Fault, *, phase: Phase | None = None) -> Struck:
+    def strike(
+        self, play: Play, step: Call, fault: Fault, *, phase: Phase | None = None, form: Form = Form.DIRECT
+    ) -> Struck:
         """Make the call of `step` once, met by `fault`, and judge it, as `call` does, and that the host recovers."""
         with self.armed(play, Planned(fault, method_of(step), phase=phase)):
-            return self.call(play, step)
+            return self.call(play, step, form)
 
     @contextmanager
     def armed(self, play: Play, *planned: Planned) -> Iterator[Armed]:
@@ -99,8 +109,10 @@ class Line:
         with laid_here("FAULT-03"):
             assert_nothing_locked(self._lab, play.disks.values(), f"after {what}")
 
-    def call(self, play: Play, step: Call) -> Struck:
+    def call(self, play: Play, step: Call, form: Form = Form.DIRECT) -> Struck:
         """Make the call of `step` on this line, struck or not, and judge answer, state and number of executions.
+
+        A call in the background is followed to its task's end; so is, by its task, one whose answer a fault hid.
 
         The client must see what the fault lets it see; the host must have done the call completely where it was
         delivered, and nothing where not; what was made must be there as often as the call was carried out; and no other
@@ -108,59 +120,79 @@ class Line:
         says; NotExercised where the host did not execute what it was given.
         """
         with laid_here():
-            return self._call(play, step)
+            return self._call(play, step, form)
 
-    def repeat(self, play: Play, step: Call) -> None:
+    def repeat(self, play: Play, step: Call, form: Form = Form.DIRECT) -> None:
         """Make the call again, undisturbed: it must succeed and converge (FAULT-02)."""
-        struck = self.call(play, step)
+        struck = self.call(play, step, form)
         if struck.planned is not None or not struck.happened:
             raise Violation(f"repeating {words(step)}", expected=("it succeeds",), actual=str(struck.outcome))
 
+    def renew(self) -> None:
+        """Open another session where the host has ended this one: what was armed for it strikes no more."""
+        if not isinstance(self._session.call("session.get_uuid", self._session.ref), Ok):
+            self._session = self._faults.session()
+            self._executions = Executions(self._lab, self._session)
+
     # --- one call -----------------------------------------------------------------------------------------------------
 
-    def _call(self, play: Play, step: Call) -> Struck:
+    def _call(self, play: Play, step: Call, form: Form) -> Struck:
         lab, disk, method = self._lab, play.disks[subject_of(step)], method_of(step)
         expectation = play.model.allowed(step)
         if isinstance(step, Resize):
             lab.fenced(step.size, disk.sr)
-        before, counted, receipts = disk.record(), self._executions(method), self._receipts()
+        before, counted, receipts = disk.record(), self._executions.of(method), self._receipts()
         others = {name: other.record() for name, other in play.disks.items() if other is not disk}
-        deadline_s = self._hanging_s if any(hangs(each.planned.fault) for each in receipts) else None
         token = intended(disk, OPERATIONS[type(step)])
         parameters = play.parameters(step)
-        outcome = self._session.call(method, disk.ref, *parameters, deadline_s=deadline_s)
+        outcome = send(form, self._session, self._patience(receipts), method, disk.ref, *parameters)
         with judging(Axis.ANSWER):
-            struck = self._judge_answers(play, step, expectation, outcome, receipts)
+            struck = self._judge_answers(play, (step, form), expectation, outcome, receipts)
         deliveries = self._deliveries(struck.planned)
         struck = replace(struck, made=self._made(disk, step, token, struck))
-        self._judge_executions(method, counted, deliveries)
+        self._executions.judge(method, counted, deliveries)
         self._follow(play, step, struck, before, self._came_late(play, receipts))
         self._assert_others_stay(play, step, struck, others)
         return struck
+
+    def _patience(self, armed: tuple[Receipt, ...]) -> Patience:
+        """Return how long to wait while `armed` faults may leave the client without an end."""
+        faults = [each.planned.fault for each in armed]
+        return Patience(
+            answer_s=self._hanging_s if any(map(hangs, faults)) else None,
+            task_s=NEVER_ENDING_S if any(isinstance(each, TaskNeverEnds) for each in faults) else DEADLINE_S,
+        )
 
     def _receipts(self) -> tuple[Receipt, ...]:
         return self._armed.receipts if self._armed is not None else ()
 
     def _judge_answers(
-        self, play: Play, step: Call, expectation: Expectation, outcome: Outcome, before: tuple[Receipt, ...]
+        self,
+        play: Play,
+        made: tuple[Call, Form],
+        expectation: Expectation,
+        outcome: Outcome,
+        before: tuple[Receipt, ...],
     ) -> Struck:
         """Find the fault that met the call, and judge what the client saw and what the host said."""
+        step, form = made
         index, receipt = met_by(before, self._receipts())
         if receipt is None:
-            self._lab.check(outcome, expectation, f"{words(step)} on a line with faults, met by none")
+            self._lab.check(outcome, expectation, f"{words(step)}, undisturbed")
             return Struck(None, outcome, outcome)
         planned, fault = receipt.planned, receipt.planned.fault
         what = f"{words(step)} with {fault.name}"
         if seen(fault) is Seen.ANSWER:
             self._lab.check(outcome, expectation, what)
-        answer = answer_of_host(what, receipt, outcome)
+        seen_by_fault = told(form, self._lab.session, receipt.firings[-1].answer) if receipt.firings else None
+        answer = answer_of_host(what, planned, outcome, seen_by_fault)
         if answer is not None:
             self._lab.check(answer, expectation, f"the host's answer to {what}")
         if isinstance(step, ListChanged) and isinstance(answer, Ok):
             play.judge_bitmap(step, answer.value)
         if isinstance(fault, LateDuplicate):
-            self._late[index] = step
-        second = receipt.firings[-1].answer if isinstance(fault, Duplicate) else None
+            self._late[index] = made
+        second = seen_by_fault if isinstance(fault, Duplicate) else None
         if isinstance(fault, Duplicate):
             self._judge_second(step, expectation, second)
         return Struck(planned, outcome, answer, second)
@@ -193,10 +225,10 @@ class Line:
         made = tuple(
             taken(disk, operation, str(answer.value), known) for answer, known in zip(answers, tokens, strict=False)
         )
-        told = struck.planned is None or seen(struck.planned.fault) is Seen.ANSWER
-        if told and not made:
+        answered = struck.planned is None or seen(struck.planned.fault) is Seen.ANSWER
+        if answered and not made:
             journal.refused(token)
-        return made if told and struck.second is None else (*made, *adopted(self._lab, disk.uuid, disk.sr_kind))
+        return made if answered and struck.second is None else (*made, *adopted(self._lab, disk.uuid, disk.sr_kind))
 
     # --- what became of it --------------------------------------------------------------------------------------------
 
@@ -208,8 +240,8 @@ class Line:
         disk = play.disks[subject]
         done = [*done_by(step, struck), *late]
         if struck.planned is not None and len(struck.made) > 1:
-            told = f"{words(step)}, delivered twice, made {len(struck.made)} VDIs: the client knows of one"
-            self._notes.append((struck.planned.fault, told))
+            note = f"{words(step)}, delivered twice, made {len(struck.made)} VDIs: the client knows of one"
+            self._notes.append((struck.planned.fault, note))
         if done:
             play.follow(*done)
         else:
@@ -236,10 +268,10 @@ class Line:
         """
         came: list[tuple[Deed, Outcome]] = []
         for index, receipt in enumerate(self._receipts()):
-            late = self._late.get(index)
-            if late is None or len(receipt.firings) == len(before[index].firings):
+            if index not in self._late or len(receipt.firings) == len(before[index].firings):
                 continue
-            second = receipt.firings[-1].answer
+            late, form = self._late[index]
+            second = told(form, self._lab.session, receipt.firings[-1].answer)
             if second is None or isinstance(second, Indeterminate):
                 what = f"a late duplicate of {words(late)}"
                 raise Violation(what, expected=("an answer",), actual=str(second))
@@ -251,8 +283,7 @@ class Line:
             elif isinstance(late, Snapshot | Clone | Copy):
                 made = taken(subject, OPERATIONS[type(late)], str(second.value))
                 came.append((replace(late, name=f"{late.name} again"), Ok(made.ref)))
-                told = f"{words(late)}, delivered again later, made a second VDI"
-                self._notes.append((receipt.planned.fault, told))
+                self._notes.append((receipt.planned.fault, f"{words(late)}, delivered again later, made a second VDI"))
             else:
                 came.append((late, second))
         return came
@@ -266,14 +297,7 @@ class Line:
         related = LINKS if struck.happened else frozenset[str]()
         for name, before in others.items():
             self._assert_same(play.disks[name], before, f"{what}, which is not about {name}", related)
-        recorded = self._baseline.changed_blocks_to(self._bystander)
-        if recorded != self._recorded:
-            raise Violation(
-                f"another disk's recorded changes moved by {what}",
-                expected=(str(self._recorded),),
-                actual=str(recorded),
-                block_map=block_map(recorded, self._recorded.blocks, self._baseline, self._bystander),
-            )
+        self._bystander.assert_as_before(what)
 
     @staticmethod
     def _assert_same(disk: Disk, before: Mapping[str, object], what: str, links: frozenset[str]) -> None:
@@ -296,22 +320,3 @@ class Line:
                 what,
                 quiet_s=0.0,
             )
-
-    def _executions(self, method: str) -> int | None:
-        """Return how often the host has begun to execute the call for our session; None where nobody counts."""
-        if not self._lab.offers("call-counts"):
-            return None
-        return self._lab.control.call_counts().get(method, {}).get(self._session.uuid, 0)
-
-    def _judge_executions(self, method: str, before: int | None, deliveries: int) -> None:
-        now = self._executions(method)
-        if before is None or now is None:
-            return
-        if now - before > deliveries:
-            raise Violation(
-                f"{method} was executed more often than it was delivered",
-                expected=(f"{deliveries} executions",),
-                actual=f"{now - before} executions",
-            )
-        if now - before < deliveries:
-            raise NotExercised(f"the host executed {now - before} of {deliveries} deliveries of {method}")

@@ -1,7 +1,7 @@
-"""Faults of the wire as suites draw them: one example of each kind, and any kind with any parameters and phase.
+"""Faults of the wire as suites draw them: one example of each kind, and any kind with any parameters, phase and form.
 
-Left out are kinds that need more than one call of one session: `reordered` (a second connection), `task-failed` and
-`task-never-ends` (`Async` calls), and `late-duplicate`, which has tests of its own.
+Left out are kinds that need more than one call: `reordered` (see `races`), and `late-duplicate`, which has tests of its
+own.
 """
 
 from collections.abc import Mapping
@@ -26,10 +26,13 @@ from xencbt.harness.faults import (
     RequestDropped,
     SessionInvalid,
     SlowDrip,
+    TaskFailed,
+    TaskNeverEnds,
     TruncatedAnswer,
     WrongCertificate,
     WrongLength,
 )
+from xencbt.suites.sending import Form
 
 EXAMPLES: tuple[Fault, ...] = (
     AnswerLost(),
@@ -48,16 +51,24 @@ EXAMPLES: tuple[Fault, ...] = (
     ApiError("SR_BACKEND_FAILURE_46"),
     SessionInvalid(),
     HostIsSlave(),
+    TaskFailed(),
+    TaskNeverEnds(),
 )
 """One fault of each kind that strikes one call, quick to carry out; duplicates have tests of their own."""
 
 
 @dataclass(frozen=True, slots=True)
 class Disturbance:
-    """A fault and the phase in which it strikes."""
+    """A fault, the phase in which it strikes, and the form of the call that it meets."""
 
     fault: Fault
     phase: Phase
+    form: Form = Form.DIRECT
+
+
+def forms(fault: Fault) -> tuple[Form, ...]:
+    """Return the forms of a call that a fault can meet: those of tasks meet only calls that ask for one."""
+    return (Form.ASYNC,) if isinstance(fault, TaskFailed | TaskNeverEnds) else tuple(Form)
 
 
 VARIED: Mapping[type[Fault], st.SearchStrategy[Fault]] = {
@@ -78,6 +89,10 @@ An answer that lacks only its last bytes may be whole to a forgiving reader, and
 
 
 def disturbances(*examples: Fault) -> st.SearchStrategy[Disturbance]:
-    """Draw a fault of the kinds of `examples`, with any parameters, and one of its phases."""
+    """Draw a fault of the kinds of `examples`, with any parameters, one of its phases, and a form that it can meet."""
     drawn = st.sampled_from(examples).flatmap(lambda example: VARIED.get(type(example), st.just(example)))
-    return drawn.flatmap(lambda fault: st.builds(Disturbance, st.just(fault), st.sampled_from(fault.phases)))
+    return drawn.flatmap(
+        lambda fault: st.builds(
+            Disturbance, st.just(fault), st.sampled_from(fault.phases), st.sampled_from(forms(fault))
+        )
+    )

@@ -6,7 +6,6 @@ some sorts out, and what fails is made shorter in both at once: fewer calls, and
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from hypothesis import strategies as st
@@ -29,13 +28,14 @@ from xencbt.harness.faults import (
 )
 from xencbt.harness.model import DataDestroy, Destroy, Disable, Enable, Snapshot
 from xencbt.harness.model.allowing import OPERATIONS
-from xencbt.harness.outcome import Ok
+from xencbt.suites import uncertain
 from xencbt.suites.machine import Machine
 from xencbt.suites.world import World
 
 if TYPE_CHECKING:
     from xencbt.fixtures.lab import Lab
     from xencbt.harness.disturbing import Faults
+    from xencbt.harness.outcome import Outcome
     from xencbt.harness.session import Session
     from xencbt.suites.play import Deed
 
@@ -88,31 +88,19 @@ class FaultyWorld(World):
 
     def _strike(self, step: Struck, trouble: Trouble) -> None:
         fault, phase = trouble
-        operation, disk, lab = OPERATIONS[type(step)], self.play.disks[step.disk], self.lab
+        operation, disk = OPERATIONS[type(step)], self.play.disks[step.disk]
         planned = Planned(fault, f"VDI.{operation}", phase=phase)
-        token = disk.intend(operation) if isinstance(step, Snapshot) else ""
-        before = set(self._snapshots(step))
-        with self._faults.armed(self._session, planned):
-            outcome = self._session.call(f"VDI.{operation}", disk.ref, *CREATING.get(operation, ()))
+
+        def call() -> Outcome:
+            with self._faults.armed(self._session, planned):
+                return self._session.call(f"VDI.{operation}", disk.ref, *CREATING.get(operation, ()))
+
         if isinstance(step, Enable | Disable) and trouble == TWICE:
-            lab.check(outcome, self.play.model.allowed(step), f"VDI.{operation}, delivered twice")
+            outcome = call()
+            self.lab.check(outcome, self.play.model.allowed(step), f"VDI.{operation}, delivered twice")
             self.play.answered(step, outcome)
             return
-        if isinstance(step, Snapshot):
-            found = [ref for ref in self._snapshots(step) if ref not in before]
-            made = disk.made_of(token, Ok(found[0]), lab.session) if found else None
-            if made is None:
-                lab.journal.refused(token)
-            else:
-                self.play.disks[step.name] = made
-                step = replace(step, ref=made.ref)
-        self.play.unanswered(step, arrived=planned.deliveries > 0)
-
-    def _snapshots(self, step: Struck) -> list[str]:
-        """Read the references of the disk's snapshots, for a call that makes one."""
-        if not isinstance(step, Snapshot):
-            return []
-        return list(map(str, self.lab.session.value("VDI.get_snapshots", self.play.disks[step.disk].ref)))
+        uncertain.make(self.play, step, call, arrived=planned.deliveries > 0)
 
 
 class FaultyMachine(Machine):

@@ -185,15 +185,23 @@ class Play:
             self._past.disturbed()
             self.check_status(f"{words(step)}, delivered twice")
 
-    def unanswered(self, step: Enable | Disable | Snapshot | DataDestroy | Destroy, *, arrived: bool) -> None:
+    def unanswered(
+        self,
+        step: Enable | Disable | Snapshot | Resize | DataDestroy | Destroy,
+        *,
+        arrived: bool,
+        certain: bool = False,
+    ) -> None:
         """Follow a call that a fault kept from being answered, where it `arrived` as one that happened or did not.
+
+        Where it is `certain` that it happened, only that is right.
 
         What is there is then read, which decides; whatever is neither the one nor the other breaks FAULT-01. The new
         snapshot that was found, if any, is already among the `disks`.
         """
         with _breaking("FAULT-01"):
             if arrived:
-                self.model.happened(step, Indeterminate("a fault of ours"))
+                self.model.happened(step, Ok("") if certain else Indeterminate("a fault of ours"))
             self._past.noted(step)
             self._past.disturbed()
             match step:
@@ -205,6 +213,10 @@ class Play:
                     self.model.saw(f"{name} exists: {there}", lambda state: (name in state.disks) is there)
                     if not there:
                         self.lab.journal.removed_ref(self.disks.pop(name).ref)
+                case Resize(name):
+                    grown = self.disks[name]
+                    grown.size = int(grown.record()["virtual_size"])
+                    self.model.saw(f"{name} has {grown.size} bytes", lambda state: state.disk(name).size == grown.size)
                 case DataDestroy(name):
                     read = VdiType(str(self.disks[name].record()["type"]))
                     self.model.saw(f"{name} is of type {read}", lambda state: state.disk(name).type is read)

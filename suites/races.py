@@ -1,136 +1,38 @@
 """Sessions that race each other: what each calls, what came of it when, and whether a serial order explains it all.
 
-Each session is a thread's own. What is drawn are their programs; how the calls interleave is the host's business.
+What is drawn are their programs; how the calls interleave is the host's business, but where one call is made to
+overtake another.
 """
 
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+import time
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
-from enum import StrEnum
+from dataclasses import replace
+from math import inf, nextafter
 from typing import TYPE_CHECKING
 
 from xencbt.harness.bitmap import BLOCK
-from xencbt.harness.expectations import judge
-from xencbt.harness.linearizing import Operation, final_states
-from xencbt.harness.model import Destroy, Disable, Enable, Snapshot, State, Write
-from xencbt.harness.model.allowing import allowed
-from xencbt.harness.model.following import successors
-from xencbt.harness.outcome import Failed, Indeterminate, Ok, Outcome
-from xencbt.harness.session import clock
+from xencbt.harness.errors import HarnessError
+from xencbt.harness.faults import Planned, Reordered
+from xencbt.harness.model import Disable, Enable, Snapshot, State, Write
+from xencbt.harness.outcome import Ok
 from xencbt.harness.verdicts import Violation
 from xencbt.suites.play import Play
-from xencbt.suites.wording import words
+from xencbt.suites.runners import Deed, Program, Runner
+from xencbt.suites.serial import History, explained
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+
     from xencbt.fixtures.disks import Disk
     from xencbt.fixtures.lab import Lab
-    from xencbt.harness.profiles import Profile
-    from xencbt.harness.session import Session
+    from xencbt.harness.disturbing import Faults
 
-TOGETHER_S = 30.0
-"""How long a session waits for the others before the race."""
-
-BUSY = "OTHER_OPERATION_IN_PROGRESS"
-"""What a host may answer that lets no calls wait: then nothing happened."""
-
-
-class Verb(StrEnum):
-    """What a session may do in a race."""
-
-    ENABLE = "enable_cbt"
-    DISABLE = "disable_cbt"
-    SNAPSHOT = "snapshot"
-    DESTROY = "destroy"
-    """Destroy the disk's baseline, which only one session can."""
-    DESTROY_OWN = "destroy own"
-    """Destroy the snapshot that the session took last, where there is one."""
-    READ = "get_cbt_enabled"
-
-
-@dataclass(frozen=True, slots=True)
-class Deed:
-    """One call of a program: the verb, and the name of the disk that it is about."""
-
-    verb: Verb
-    disk: str
-
-
-Program = Sequence[Deed]
-"""What one session calls, one call after the other."""
-
-
-@dataclass(frozen=True, slots=True)
-class Reading:
-    """VDI.get_cbt_enabled."""
-
-    disk: str
-
-
-Called = Enable | Disable | Snapshot | Destroy | Reading
-"""What was called, about disks and snapshots by their names in the play."""
-
-
-@dataclass(frozen=True, slots=True)
-class Answered:
-    """A call with its outcome, as `explained` judges it."""
-
-    called: Called
-    outcome: Outcome
-
-    def __str__(self) -> str:
-        what = f"get_cbt_enabled({self.called.disk})" if isinstance(self.called, Reading) else words(self.called)
-        value = self.outcome.value if isinstance(self.outcome, Ok) and isinstance(self.called, Reading) else ""
-        return f"{what}: {self.outcome}{f' {value}' if value != '' else ''}"
-
-
-History = Sequence[Operation[Answered]]
-
-
-def explained(initial: Iterable[State], history: History, profile: Profile) -> tuple[State, ...]:
-    """Return the states that the serial orders explaining `history` end in; none where it is no serial outcome.
-
-    It began in one of the `initial` states.
-
-    Disks that have nothing to do with each other are judged for themselves: one by one is as good as all at once, and
-    far less work.
-    """
-    states = tuple(initial)
-    for family in _families(history):
-        states = tuple(
-            after
-            for state in states
-            for after in final_states(state, family, lambda before, call: _following(before, call, profile))
-        )
-    return states
-
-
-def _families(history: History) -> list[list[Operation[Answered]]]:
-    """Part the calls by the disk that they are about, or whose snapshot it is: `a.…` is made of `a`."""
-    found: dict[str, list[Operation[Answered]]] = {}
-    for operation in history:
-        found.setdefault(operation.what.called.disk.partition(".")[0], []).append(operation)
-    return list(found.values())
-
-
-def _following(state: State, call: Answered, profile: Profile) -> Iterable[State]:
-    """Return the states that follow where the call has that outcome in `state`: none where it cannot have it."""
-    called, outcome = call.called, call.outcome
-    if isinstance(outcome, Failed) and outcome.code == BUSY:
-        return (state,)
-    if called.disk not in state.disks:
-        gone = isinstance(outcome, Indeterminate) or (isinstance(outcome, Failed) and outcome.code == "HANDLE_INVALID")
-        return (state,) if gone else ()
-    if isinstance(called, Reading):
-        right = isinstance(outcome, Indeterminate) or outcome == Ok(state.disk(called.disk).enabled)
-        return (state,) if right else ()
-    expectation = allowed(state, called)
-    if isinstance(outcome, Failed):
-        return (state,) if judge(outcome, expectation, profile).allowed else ()
-    return successors(state, called) if expectation.succeeds else ()
+ARRIVING_S, ARRIVING_PAUSE_S = 30.0, 0.002
+"""How long a call may take to the place where it is held back, and how often is looked whether it came."""
 
 
 class Race:
@@ -145,7 +47,7 @@ class Race:
         """Create the disks; raises Blocked where the host refuses."""
         self.lab = lab
         self.play = Play(lab)
-        self._sessions: list[Session] = []
+        self._runs = 0
         with lab.precondition("disks with a baseline and a change"):
             for name in disks:
                 self.play.create(name)
@@ -178,6 +80,45 @@ class Race:
         history = [operation for runner in runners for operation in runner.history]
         self._follow(history, [runner.made for runner in runners])
         return history
+
+    def overtaken(self, faults: Faults, held: Deed, first: Deed) -> History:
+        """Make two calls of one session over a connection each: `held` is overtaken by `first` on its way to the host.
+
+        Follows what came of them: `first` and then `held`. Raises Violation of FAULT-07 where that does not explain it,
+        NotExercised where nothing was overtaken.
+        """
+        self._runs += 1
+        session = faults.session()
+        beside = session.over_another_connection()
+        alone = threading.Barrier(1)
+        late = Runner(f"late {self._runs}", session, self.play.disks, alone, [held])
+        early = Runner(f"early {self._runs}", beside, self.play.disks, alone, [first])
+        planned = Planned(Reordered(), held.verb.method)
+        try:
+            with ThreadPoolExecutor(1) as threads, faults.armed(session, planned) as armed:
+                running = threads.submit(late.run)
+                self._held(lambda: armed.receipts[0].matched > 0)
+                early.run()
+                running.result()
+        finally:
+            late.give_up_intents()
+            early.give_up_intents()
+            beside.abandon()
+        passed = max(operation.returned or operation.invoked for operation in early.history)
+        history = [
+            *early.history,
+            *(replace(operation, invoked=nextafter(passed, inf)) for operation in late.history),
+        ]
+        self._follow(history, [early.made, late.made])
+        return history
+
+    @staticmethod
+    def _held(arrived: Callable[[], bool]) -> None:
+        end = time.monotonic() + ARRIVING_S
+        while not arrived():
+            if time.monotonic() >= end:
+                raise HarnessError("the call that was to be held back did not come to the interceptor")
+            time.sleep(ARRIVING_PAUSE_S)  # between two looks at a condition that has a deadline
 
     def judge(self) -> None:
         """Expect one of the states that are possible: every status, every listing, and nothing locked.
@@ -243,75 +184,3 @@ def _of(row: str) -> Iterator[None]:
     except Violation as violation:
         violation.requirements = (row,)
         raise
-
-
-class Runner:
-    """One session's part of a race, and what came of it."""
-
-    def __init__(
-        self, name: str, session: Session, disks: Mapping[str, Disk], together: threading.Barrier, program: Program
-    ) -> None:
-        self.history: list[Operation[Answered]] = []
-        self.made: dict[str, Disk] = {}
-        self._name = name
-        self._session = session
-        self._disks = dict(disks)
-        self._together = together
-        self._program = program
-        self._intents = [disks[deed.disk].intend("snapshot") for deed in program if deed.verb is Verb.SNAPSHOT]
-
-    def run(self) -> None:
-        """Wait for the others, then call; to be run in a thread of its own."""
-        try:
-            self._together.wait(TOGETHER_S)
-            for deed in self._program:
-                self._do(deed)
-        except BaseException:
-            self._together.abort()
-            raise
-
-    def give_up_intents(self) -> None:
-        """Journal that the snapshots which were never asked for are not there."""
-        while self._intents:
-            next(iter(self._disks.values())).lab.journal.refused(self._intents.pop())
-
-    def _do(self, deed: Deed) -> None:
-        match deed.verb:
-            case Verb.ENABLE:
-                self._call(Enable(deed.disk), "enable_cbt")
-            case Verb.DISABLE:
-                self._call(Disable(deed.disk), "disable_cbt")
-            case Verb.READ:
-                self._call(Reading(deed.disk), "get_cbt_enabled")
-            case Verb.SNAPSHOT:
-                self._snapshot(deed.disk)
-            case Verb.DESTROY:
-                self._destroy(f"{deed.disk}.0")
-            case Verb.DESTROY_OWN:
-                own = [name for name in self.made if name.startswith(f"{deed.disk}.")]
-                if own:
-                    self._destroy(own[-1])
-
-    def _snapshot(self, source: str) -> None:
-        name = f"{source}.{self._name}.{len(self.history)}"
-        token, disk = self._intents.pop(), self._disks[source]
-        outcome = self._call(Snapshot(source, name), "snapshot", {})
-        made = disk.made_of(token, outcome, self._session)
-        if made is not None:
-            self._disks[name] = self.made[name] = made
-            latest = self.history[-1]
-            told = Answered(Snapshot(source, name, made.ref), outcome)
-            self.history[-1] = replace(latest, what=told)
-
-    def _destroy(self, name: str) -> None:
-        if isinstance(self._call(Destroy(name), "destroy"), Ok):
-            self._disks[name].lab.journal.removed_ref(self._disks[name].ref)
-            self.made.pop(name, None)
-
-    def _call(self, called: Called, operation: str, *params: object) -> Outcome:
-        ref = self._disks[called.disk].ref
-        invoked = clock()
-        outcome = self._session.call(f"VDI.{operation}", ref, *params)
-        returned = None if isinstance(outcome, Indeterminate) else clock()
-        self.history.append(Operation(Answered(called, outcome), invoked, returned))
-        return outcome

@@ -46,7 +46,16 @@ def assert_safe(
 
     Raises Violation with the blocks that a backup would lose.
     """
-    wanted = differing(before, after)
+    assert_marked(bitmap, differing(before, after), what, size=len(after), between=between)
+
+
+def assert_marked(
+    bitmap: Bitmap, wanted: frozenset[int], what: str, *, size: int, between: tuple[Disk, Disk] | None = None
+) -> None:
+    """Expect that every block of `wanted`, those in which two contents differ, is marked; raises as `assert_safe`.
+
+    The later of the two has `size` bytes.
+    """
     missed = wanted - bitmap.blocks
     if missed:
         names = ("", "") if between is None else (between[0].shown, between[1].shown)
@@ -54,7 +63,7 @@ def assert_safe(
             f"{what}: the contents differ in {describe(missed)}, which a backup would lose",
             expected=(f"at least {describe(wanted)} marked",),
             actual=str(bitmap),
-            block_map=BlockMap.of(bitmap, wanted, between=names, size=len(after)),
+            block_map=BlockMap.of(bitmap, wanted, between=names, size=size),
         )
 
 

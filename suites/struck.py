@@ -41,13 +41,13 @@ class Struck:
         return isinstance(self.answer, Ok)
 
 
-def answer_of_host(what: str, receipt: Receipt, outcome: Outcome) -> Outcome | None:
+def answer_of_host(what: str, planned: Planned, outcome: Outcome, seen_by_fault: Outcome | None) -> Outcome | None:
     """Return what the host answered, None where it never got the call.
 
-    Raises HarnessError where the client did not see what the fault lets it see, NotExercised where nobody saw the
-    host's answer.
+    `outcome` is what the client saw, the other what only the fault saw of the host's answer. Raises HarnessError where
+    the client did not see what the fault lets it see, NotExercised where nobody saw the host's answer.
     """
-    planned, fault = receipt.planned, receipt.planned.fault
+    fault = planned.fault
     match seen(fault):
         case Seen.ANSWER:
             return outcome
@@ -55,10 +55,9 @@ def answer_of_host(what: str, receipt: Receipt, outcome: Outcome) -> Outcome | N
             raise HarnessError(f"{fault.name} fired, and yet {what} was answered: {outcome}")
         case Seen.REFUSAL if not isinstance(outcome, Failed) or outcome.code != shown_code(fault):
             raise HarnessError(f"{fault.name} fired, and {what} did not show it: {outcome}")
-    answer = receipt.firings[-1].answer
-    if answer is None and planned.deliveries:
+    if seen_by_fault is None and planned.deliveries:
         raise NotExercised(f"nobody saw the host's answer to {what}")
-    return answer
+    return seen_by_fault
 
 
 def met_by(before: tuple[Receipt, ...], after: tuple[Receipt, ...]) -> tuple[int, Receipt | None]:

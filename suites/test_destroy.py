@@ -21,6 +21,7 @@ from xencbt.harness.model import DataDestroy
 from xencbt.harness.nbd_protocol import NbdRefused
 from xencbt.harness.needs import needs
 from xencbt.harness.outcome import Failed, Ok, Outcome
+from xencbt.harness.sizes import GIB, Reach
 from xencbt.harness.verdicts import Violation
 from xencbt.suites.destroying import (
     METADATA,
@@ -31,7 +32,6 @@ from xencbt.suites.destroying import (
     metadata_only,
     waiting,
 )
-from xencbt.suites.edges import GIB
 from xencbt.suites.histories import WRITING, History, histories
 from xencbt.suites.listing import assert_listed, assert_same_listings, listings
 from xencbt.suites.restoring import assert_comparable, assert_safe, assert_same_content, assert_unrelated, contents
@@ -61,10 +61,12 @@ def backup_set(lab: Lab, snapshots: int = 3, *, sr: str = MAIN) -> Set:
 # DESTROY-01, 02: what data_destroy does
 
 
+OTHER_DRIVERS = [pytest.param(kind, marks=needs(f"sr:{kind}")) for kind in ("file", "unrounded")]
+"""SRs whose driver keeps its logs in its own way."""
+
+
 @decides("DESTROY-01", "LIST-09")
-@pytest.mark.parametrize(
-    "sr", [MAIN, *(pytest.param(kind, marks=needs(f"sr:{kind}")) for kind in ("file", "unrounded"))]
-)
+@pytest.mark.parametrize("sr", [MAIN, *OTHER_DRIVERS])
 def test_data_goes_and_metadata_stays(lab: Lab, sr: str) -> None:
     """The type becomes cbt_metadata, nothing can be read any more, and every listing is as it was."""
     disk, snapshots = backup_set(lab, sr=sr)
@@ -101,6 +103,32 @@ def test_metadata_tells_what_the_snapshot_told(lab: Lab, history: History, chose
                 assert_same_content(snapshot.read(), images[snapshot], "a snapshot that was left alone")
 
 
+AFTERWARDS: dict[str, Callable[[Disk], object]] = {
+    "the disk grows": lambda disk: disk.resize(disk.size + GROWTH),
+    "the disk is cloned": Disk.clone,
+    "the disk is copied": Disk.copy,
+    "the SR is scanned": lambda disk: disk.lab.conditions.scan(MAIN),
+    "a snapshot comes and goes": lambda disk: disk.snapshot().destroy(),
+}
+
+
+@decides("LIST-09")
+@pytest.mark.parametrize("happens", AFTERWARDS)
+def test_metadata_is_a_baseline_whatever_happens_next(lab: Lab, happens: str) -> None:
+    """What was written before it and after it is listed since snapshots that have no data any more."""
+    disk, (first, middle, last) = backup_set(lab)
+    first.data_destroy()
+    last.data_destroy()
+    disk.write(block=8)
+    AFTERWARDS[happens](disk)
+    later = disk.write(block=9).snapshot()
+    assert_listed(first, later, {1, 2, 8, 9})
+    assert_listed(last, later, {8, 9})
+    assert_listed(last, disk, {8, 9})
+    assert_listed(first, last, {1, 2})
+    assert_safe(middle.changed_blocks_to(later), middle.read(), later.read(), between=(middle, later))
+
+
 @decides("DESTROY-02")
 def test_destroying_data_twice_changes_nothing_more(lab: Lab) -> None:
     """What has no data any more is left as it is, whatever happened to the disk in between."""
@@ -129,11 +157,12 @@ def test_the_data_of_a_system_disk_goes_for_good(lab: Lab) -> None:
 
 
 @decides("DESTROY-01", "DESTROY-06")
+@needs(reach=Reach(4 * GIB + SIZE, disks=4))
 def test_more_than_4_gib_are_destroyed_like_less(lab: Lab) -> None:
-    """The data is gone for good, and what was written beyond 4 GiB goes on to the next snapshot."""
-    beyond = block_count(4 * GIB) + 1
+    """The data is gone for good, and what was written beyond 4 GiB (near the end of what may be made) goes on."""
     with lab.precondition("a set of a large disk"):
-        disk = lab.create_disk(size=4 * GIB + SIZE).enable_cbt()
+        disk = lab.create_disk(size=lab.largest_size()).enable_cbt()
+        beyond = block_count(disk.size - SIZE) + 1
         first, middle = disk.snapshot(), disk.write(block=beyond).snapshot()
         last = disk.write(block=1).snapshot()
     with data_freed(middle):
@@ -371,13 +400,26 @@ def test_metadata_alone_can_be_destroyed(lab: Lab) -> None:
 @pytest.mark.parametrize("position", [0, 1, 3], ids=["first", "middle", "last"])
 def test_the_rest_of_the_set_stays_valid(lab: Lab, position: int, *, emptied: bool) -> None:
     """The snapshot is gone for good; the others list every block in which they differ, and hold what they held."""
-    disk, snapshots = backup_set(lab, 4)
+    the_rest_stays_valid(lab, position, emptied=emptied)
+
+
+@decides("DESTROY-06")
+@pytest.mark.parametrize("emptied", [False, True], ids=["with data", "metadata only"])
+@pytest.mark.parametrize("sr", OTHER_DRIVERS)
+def test_the_rest_of_the_set_stays_valid_with_another_driver(lab: Lab, sr: str, *, emptied: bool) -> None:
+    """The chain is mended where the snapshot was, whether its log is a volume or a file."""
+    the_rest_stays_valid(lab, 1, emptied=emptied, sr=sr)
+
+
+def the_rest_stays_valid(lab: Lab, position: int, *, emptied: bool, sr: str = MAIN) -> None:
+    """Destroy one of four snapshots, and expect that all others are what they were, to each other as well."""
+    disk, snapshots = backup_set(lab, 4, sr=sr)
     images = contents([*snapshots, disk])
     going = snapshots.pop(position)
     if emptied:
         going.data_destroy()
     going.destroy()
-    lab.conditions.scan(MAIN)
+    lab.conditions.scan(sr)
     assert_gone(going)
     assert_comparable([*snapshots, disk], images)
     for left in [*snapshots, disk]:
@@ -492,6 +534,25 @@ def test_what_a_vm_snapshot_keeps_of_a_disk_without_data(lab: Lab) -> None:
     if devices not in ([kept.ref], sorted([kept.ref, held.ref])):
         raise Violation("the VM snapshot has other disks", expected=(f"{kept}, perhaps {held}",), actual=str(devices))
     assert_same_content(kept.read(), data, "the other disk of the VM snapshot")
+
+
+@decides("DESTROY-08")
+def test_there_is_no_way_back_to_a_vm_snapshot_of_which_only_metadata_is_left(lab: Lab) -> None:
+    """The VM keeps the disk that it has, with all its bytes: nothing could take its place."""
+    disk, _ = backup_set(lab)
+    with lab.precondition("a VM snapshot"):
+        vm = lab.create_vm(disk)
+        taken = vm.snapshot()
+        (held,) = taken.disks()
+        held_by_nobody(lab, *taken.vbds())
+    held.data_destroy()
+    data = disk.read()
+    with lab.unchanged(disk, held, after="a refused VM.revert"):
+        outcome = vm.attempt_revert(taken)
+        lab.check(outcome, refusals.wrong_type(VdiType.CBT_METADATA, held.ref), "VM.revert to metadata alone")
+    if _devices(vm) != [disk.ref]:
+        raise Violation("the VM has other disks", expected=(str(disk),), actual=str(_devices(vm)))
+    assert_same_content(disk.read(), data, "the disk of the VM")
 
 
 def _devices(vm: Vm) -> list[str]:

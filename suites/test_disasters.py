@@ -8,15 +8,20 @@ answers again once the disaster is over.
 from contextlib import ExitStack
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from xencbt.fixtures.disks import Disk
+from xencbt.fixtures.exports import ServedDisk
 from xencbt.fixtures.lab import Lab
 from xencbt.harness.capabilities import MAIN
 from xencbt.harness.decides import decides
 from xencbt.harness.disturbing import Faults
+from xencbt.harness.errors import HarnessError
 from xencbt.harness.faults import (
     Fault,
     LogDamaged,
+    NbdDisturbed,
     NoSpaceForLog,
     PauseRefused,
     PbdUnplugged,
@@ -25,6 +30,8 @@ from xencbt.harness.faults import (
     SrReadOnly,
 )
 from xencbt.harness.model import Attach, Attachment, DataDestroy, Destroy, HostDisabled, UncleanStop
+from xencbt.harness.nbd_protocol import NbdTrouble
+from xencbt.harness.needs import needs
 from xencbt.harness.verdicts import Violation
 from xencbt.suites.alerts import SNAPSHOT_FAILED, assert_switched_off
 from xencbt.suites.interrupting import (
@@ -38,6 +45,7 @@ from xencbt.suites.interrupting import (
     assert_sr_code,
     quick_restarts,
 )
+from xencbt.suites.restoring import assert_same_content
 from xencbt.suites.statuses import assert_reads
 
 CODES = {
@@ -75,14 +83,15 @@ NO_LOG_SPACE = {("resize", "unlink_log"), ("resize", "delete_log")}
 LEFT_OPEN = {("snapshot", "unlink_log"), ("snapshot", "delete_log")}
 """Steps that are only taken for a disk whose log was not closed."""
 
+OF_THE_HOST = "update_record"
+"""The step that is the host's own and none of the storage's."""
+
 DAMAGED = {("destroy", "unlink_log")}
 """Steps that are only taken for metadata whose log cannot be read."""
 
 
-@pytest.fixture(autouse=True)
-def content_moves(lab: Lab) -> None:
-    """Every test of this chapter writes to disks, reads them, and needs a host that can be told to fail."""
-    lab.require("raw-import", "raw-export", "sr-state", "crash")
+pytestmark = needs("faults", "raw-import", "raw-export", "sr-state", "crash", optional=("guest-write", "vm-power"))
+"""Every test of this chapter writes to disks, reads them, and needs a host that can be told to fail."""
 
 
 # --- FAULT-06: a failure of the storage surfaces, and changes nothing -------------------------------------------------
@@ -94,14 +103,46 @@ def test_a_failure_of_the_storage_surfaces_and_leaves_nothing_half_done(
     lab: Lab, faults: Faults, operation: str, fault: Fault
 ) -> None:
     """An error of the SR's; the records of disk and snapshots are as before, and the same call works afterwards."""
+    fails(lab, faults, operation, fault)
+
+
+def fails(lab: Lab, faults: Faults, operation: str, fault: Fault, *, times: int = 1) -> None:
+    """Have the call fail so many times in a row, each time healed, then succeed; nothing is changed or lost by it."""
     scene = Interruption(lab, DEEDS[operation], in_use=isinstance(fault, PauseRefused))
     with lab.unchanged(*scene.play.disks.values(), after=f"a failed {operation}"):
-        with faults.armed(None, Planned(fault)):
-            assert_sr_code(scene.attempt(), operation, *CODES[operation])
+        for _ in range(times):
+            with faults.armed(None, Planned(fault)):
+                assert_sr_code(scene.attempt(), operation, *CODES[operation])
         scene.assert_nothing_locked()
         scene.list_changes()
     scene.play.do(scene.deed)
     scene.judge()
+
+
+def failures(lab: Lab) -> st.SearchStrategy[tuple[str, Fault]]:
+    """Draw an operation, and a failure of the storage that can meet it at one of its steps."""
+    steps = lab.control.steps()
+
+    def of(operation: str) -> st.SearchStrategy[tuple[str, Fault]]:
+        places = [(operation, step) for step in steps[operation]]
+        cut_off = [PbdUnplugged(*at) for at in places if at not in IN_USE | LEFT_OPEN and at[1] != OF_THE_HOST]
+        kinds: list[Fault] = [SrReadOnly(operation), *cut_off]
+        kinds += [fault for named, fault in FAILURES if named == operation and fault not in kinds]
+        return st.tuples(st.just(operation), st.sampled_from(kinds))
+
+    return st.sampled_from(sorted(CODES)).flatmap(of)
+
+
+@decides("FAULT-06")
+@given(data=st.data())
+def test_any_failure_of_the_storage_surfaces_and_leaves_nothing_half_done(
+    lab: Lab, faults: Faults, data: st.DataObject
+) -> None:
+    """At whichever step it comes, and where the call is made and fails once more, or twice."""
+    operation, fault = data.draw(failures(lab))
+    times = data.draw(st.integers(1, 2))
+    with lab.example():
+        fails(lab, faults, operation, fault, times=times)
 
 
 # --- FAULT-05: once it is over, the host answers ----------------------------------------------------------------------
@@ -221,3 +262,36 @@ def test_a_damaged_log_is_never_believed(lab: Lab, faults: Faults, how: str) -> 
     disk.write(block=9)
     assert_damage_shows(play.disks[LAST], disk)
     scene.judge_by_content()
+
+
+# --- reading over NBD -------------------------------------------------------------------------------------------------
+
+
+@decides("FAULT-03", "FAULT-05")
+@needs("nbd", "network-purpose")
+@pytest.mark.parametrize("how", ["error", "short-read", "cut", "wrong-bytes"])
+def test_a_disturbed_read_over_nbd_leaves_a_snapshot_that_can_be_read_and_used(
+    lab: Lab, faults: Faults, how: str
+) -> None:
+    """The connection breaks or brings rubbish; afterwards the right bytes come, and nothing holds the snapshot."""
+    scene = Interruption(lab, DEEDS["data_destroy"])
+    snapshot, disturbed = scene.target, NbdDisturbed(how)  # type: ignore[arg-type]  # one of the words
+    content = snapshot.read()
+    with lab.conditions.served_over_nbd():
+        with faults.armed(None, Planned(disturbed)), snapshot.over_nbd() as served:
+            comes_wrong(served, content)
+        with snapshot.over_nbd() as served:
+            assert_same_content(served.read(), content, "read over NBD again")
+    scene.assert_nothing_locked()
+    scene.play.do(scene.deed)
+    scene.judge()
+
+
+def comes_wrong(served: ServedDisk, content: bytes) -> None:
+    """Read all of a disk while reads are disturbed: an error comes, or other bytes; else the fault is none."""
+    try:
+        read = b"".join(served.client.stream(0, served.size))
+    except NbdTrouble:
+        return
+    if read == content:
+        raise HarnessError("reading was disturbed, and yet the right bytes came")

@@ -16,7 +16,16 @@ from xencbt.fixtures.lab import DISK_SIZE, Lab
 from xencbt.harness.bitmap import BLOCK
 from xencbt.harness.decides import decides
 from xencbt.harness.disturbing import Faults
-from xencbt.harness.faults import AnswerLost, Duplicate, Fault, LateDuplicate, Planned, RequestDropped
+from xencbt.harness.faults import (
+    AnswerLost,
+    Duplicate,
+    Fault,
+    LateDuplicate,
+    Planned,
+    RequestDropped,
+    TaskFailed,
+    TaskNeverEnds,
+)
 from xencbt.harness.model import (
     Clone,
     Copy,
@@ -31,9 +40,10 @@ from xencbt.harness.model import (
 )
 from xencbt.harness.needs import needs
 from xencbt.suites.astray import Line
-from xencbt.suites.disturbances import EXAMPLES, disturbances
+from xencbt.suites.disturbances import EXAMPLES, Disturbance, disturbances, forms
 from xencbt.suites.histories import WRITING, History, histories, perform
 from xencbt.suites.play import Play
+from xencbt.suites.sending import Form
 from xencbt.suites.struck import Call, laid_here, subject_of
 
 pytestmark = needs("faults", "raw-import", optional=["call-counts"])
@@ -62,7 +72,17 @@ FOLLOWING: dict[str, tuple[str, Call]] = {
 }
 """A call that is delivered again late, and what is done before."""
 
+IN_THE_BACKGROUND = [
+    pytest.param(
+        Disturbance(fault, phase, Form.ASYNC), id=f"{fault.name}-{phase.value}", marks=pytest.mark.striking(fault.name)
+    )
+    for fault in (AnswerLost(), RequestDropped(), TaskFailed(), TaskNeverEnds())
+    for phase in fault.phases
+]
+"""What a call in the background meets, by example: its task is never heard of, fails, or never ends."""
+
 EVERY_CALL = pytest.mark.parametrize("call", CALLS)
+FORMS = pytest.mark.parametrize("form", Form, ids=str)
 HARMLESS = pytest.mark.parametrize("call", ["enable_cbt", "disable_cbt", "data_destroy"])
 UNANSWERED = pytest.mark.parametrize("fault", [AnswerLost(), RequestDropped()], ids=lambda fault: fault.name)
 
@@ -119,7 +139,19 @@ def test_each_kind_of_fault_leaves_a_host_that_is_right_and_usable(lab: Lab, lin
     play = prepared(lab, "enable_cbt")
     steps: tuple[Call, ...] = (Enable(DISK), Snapshot(DISK, "struck"), DataDestroy(FIRST), ListChanged(FIRST, SECOND))
     for step, phase in zip(steps, cycle(fault.phases), strict=False):
-        line.strike(play, step, fault, phase=phase)
+        line.strike(play, step, fault, phase=phase, form=forms(fault)[0])
+    goes_on(play)
+
+
+@decides("FAULT-01", "FAULT-03", "FAULT-05")
+@EVERY_CALL
+@pytest.mark.parametrize("met", IN_THE_BACKGROUND)
+def test_a_call_in_the_background_has_happened_completely_or_not_at_all(
+    lab: Lab, line: Line, call: str, met: Disturbance
+) -> None:
+    """Its task is not heard of, fails or never ends: what the call itself came to, the host's state tells."""
+    play = prepared(lab, call)
+    line.strike(play, CALLS[call], met.fault, phase=met.phase, form=met.form)
     goes_on(play)
 
 
@@ -138,16 +170,30 @@ def test_repeating_data_destroy_after_a_lost_answer_converges(lab: Lab, line: Li
     goes_on(play)
 
 
+@decides("FAULT-02")
+@HARMLESS
+@pytest.mark.parametrize("met", IN_THE_BACKGROUND)
+def test_repeating_a_call_whose_task_was_lost_converges(lab: Lab, line: Line, call: str, met: Disturbance) -> None:
+    """Whatever became of the task, calling again succeeds, directly and in the background."""
+    play = prepared(lab, call)
+    step = CALLS[call]
+    line.strike(play, step, met.fault, phase=met.phase, form=met.form)
+    line.repeat(play, step)
+    line.repeat(play, step, Form.ASYNC)
+    goes_on(play)
+
+
 # --- FAULT-04: duplicates ---------------------------------------------------------------------------------------------
 
 
 @decides("FAULT-04")
 @pytest.mark.striking(Duplicate.name)
 @HARMLESS
-def test_the_same_request_twice_is_harmless(lab: Lab, line: Line, call: str) -> None:
+@FORMS
+def test_the_same_request_twice_is_harmless(lab: Lab, line: Line, call: str, form: Form) -> None:
     """A client that sends again by itself, as the stock binding does: the second delivery changes nothing more."""
     play = prepared(lab, call)
-    line.strike(play, CALLS[call], Duplicate())
+    line.strike(play, CALLS[call], Duplicate(), form=form)
     goes_on(play)
 
 
@@ -178,10 +224,11 @@ def test_a_late_duplicate_of_data_destroy_finds_nothing_where_the_snapshot_is_go
 @decides("FAULT-01")
 @pytest.mark.striking(Duplicate.name)
 @pytest.mark.parametrize("call", ["snapshot", "clone", "copy", "resize", "destroy"])
-def test_the_same_request_twice_where_nothing_is_promised_of_it(lab: Lab, line: Line, call: str) -> None:
+@FORMS
+def test_the_same_request_twice_where_nothing_is_promised_of_it(lab: Lab, line: Line, call: str, form: Form) -> None:
     """Two snapshots may come of it (told, not failed); whatever was made is whole, and no recorded change is lost."""
     play = prepared(lab, call)
-    line.strike(play, CALLS[call], Duplicate())
+    line.strike(play, CALLS[call], Duplicate(), form=form)
     goes_on(play)
 
 
@@ -196,7 +243,7 @@ def test_the_same_request_twice_where_nothing_is_promised_of_it(lab: Lab, line: 
 def test_any_call_on_any_history_survives_any_fault(
     lab: Lab, faults: Faults, line: Line, *, enabled: bool, history: History, call: str, data: st.DataObject
 ) -> None:
-    """Any kind, parameters and phase, on a disk with any past, tracked or not; the call is made once for each fault."""
+    """Any kind, parameters, phase and form, on a disk with any past, tracked or not; each fault meets a call."""
     met = data.draw(st.lists(disturbances(*faults.among(*EXAMPLES, Duplicate())), min_size=1, max_size=2))
     with lab.example():
         play = Play(lab)
@@ -212,5 +259,5 @@ def test_any_call_on_any_history_survives_any_fault(
             if isinstance(step, Snapshot | Clone | Copy):
                 step = replace(step, name=f"struck {number}")
             if subject_of(step) in play.disks:
-                line.strike(play, step, each.fault, phase=each.phase)
+                line.strike(play, step, each.fault, phase=each.phase, form=each.form)
         goes_on(play)

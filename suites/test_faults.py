@@ -7,6 +7,7 @@ Of duplicates only immediate ones are made; what one that arrives late may do is
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from enum import StrEnum
 from itertools import combinations
 
 import pytest
@@ -17,11 +18,32 @@ from xencbt.fixtures.lab import DISK_SIZE, Lab
 from xencbt.harness.bitmap import BLOCK
 from xencbt.harness.decides import decides
 from xencbt.harness.disturbing import Faults
-from xencbt.harness.faults import AnswerLost, Duplicate, Fault, RequestDropped
-from xencbt.harness.model import Enable, Snapshot, Write
+from xencbt.harness.faults import AnswerLost, Duplicate, Fault, Planned, RequestDropped
+from xencbt.harness.model import Disable, Enable, Snapshot, Write
 from xencbt.harness.needs import needs
-from xencbt.suites.deliveries import DISK, Switch, Wire
+from xencbt.suites.astray import Line
 from xencbt.suites.play import Play
+
+DISK = "disk"
+"""The disk that the disturbed calls are about."""
+
+
+class Switch(StrEnum):
+    """The two calls that switch tracking."""
+
+    ENABLE = "enable_cbt"
+    DISABLE = "disable_cbt"
+
+    @property
+    def wanted(self) -> bool:
+        """What `cbt_enabled` reads once the call was executed."""
+        return self is Switch.ENABLE
+
+    @property
+    def step(self) -> Enable | Disable:
+        """The call on DISK."""
+        return Enable(DISK) if self is Switch.ENABLE else Disable(DISK)
+
 
 SWITCHES = pytest.mark.parametrize("switch", list(Switch), ids=str)
 UNANSWERED = pytest.mark.parametrize("fault", [AnswerLost(), RequestDropped()], ids=lambda fault: fault.name)
@@ -33,9 +55,9 @@ WRITES = st.lists(st.tuples(st.integers(0, DISK_SIZE - 2 * BLOCK), st.integers(1
 
 
 @pytest.fixture
-def wire(lab: Lab, faults: Faults) -> Wire:
-    """Give the test a session through the interceptor, on which the calls work undisturbed: the positive control."""
-    return Wire(lab, faults)
+def line(lab: Lab, faults: Faults) -> Line:
+    """Give the test a line on which calls can be struck."""
+    return Line(lab, faults)
 
 
 def prepared(lab: Lab, *, enabled: bool, writes: Iterable[Range] = ((0, 1),)) -> Play:
@@ -70,10 +92,10 @@ def nothing_is_lost(play: Play) -> None:
 @needs("faults", "raw-import", optional=["call-counts"])
 @pytest.mark.striking(AnswerLost.name)
 @SWITCHES
-def test_a_call_whose_answer_is_lost_has_happened_completely(lab: Lab, wire: Wire, switch: Switch) -> None:
+def test_a_call_whose_answer_is_lost_has_happened_completely(lab: Lab, line: Line, switch: Switch) -> None:
     """The host acted and its answer is lost: state, set and recorded changes are those after the call."""
     play = prepared(lab, enabled=not switch.wanted)
-    wire.strike(play, switch, AnswerLost())
+    line.strike(play, switch.step, AnswerLost())
     play.do(Snapshot(DISK, "after the fault"))
     play.do(Write(DISK, 7 * BLOCK, 1))
     play.do(Snapshot(DISK, "later"))
@@ -84,10 +106,10 @@ def test_a_call_whose_answer_is_lost_has_happened_completely(lab: Lab, wire: Wir
 @needs("faults", "raw-import", optional=["call-counts"])
 @pytest.mark.striking(RequestDropped.name)
 @SWITCHES
-def test_a_call_that_never_arrived_has_not_happened_at_all(lab: Lab, wire: Wire, switch: Switch) -> None:
+def test_a_call_that_never_arrived_has_not_happened_at_all(lab: Lab, line: Line, switch: Switch) -> None:
     """The request is lost: to the client it looks the same, and nothing has changed."""
     play = prepared(lab, enabled=not switch.wanted)
-    wire.strike(play, switch, RequestDropped())
+    line.strike(play, switch.step, RequestDropped())
     play.do(Write(DISK, 7 * BLOCK, 1))
     play.do(Snapshot(DISK, "later"))
     nothing_is_lost(play)
@@ -100,14 +122,14 @@ def test_a_call_that_never_arrived_has_not_happened_at_all(lab: Lab, wire: Wire,
 @needs("faults", "raw-import", optional=["call-counts"])
 @SWITCHES
 @UNANSWERED
-def test_repeating_a_call_that_was_not_answered_converges(lab: Lab, wire: Wire, switch: Switch, fault: Fault) -> None:
+def test_repeating_a_call_that_was_not_answered_converges(lab: Lab, line: Line, switch: Switch, fault: Fault) -> None:
     """Whatever was lost, calling again succeeds and ends where one answered call would have ended."""
     play = prepared(lab, enabled=not switch.wanted)
-    wire.strike(play, switch, fault)
+    line.strike(play, switch.step, fault)
     play.do(Snapshot(DISK, "after the fault"))
     play.do(Write(DISK, 7 * BLOCK, 1))
-    wire.repeat(play, switch)
-    wire.repeat(play, switch)
+    line.repeat(play, switch.step)
+    line.repeat(play, switch.step)
     play.do(Snapshot(DISK, "later"))
     nothing_is_lost(play)
 
@@ -116,11 +138,13 @@ def test_repeating_a_call_that_was_not_answered_converges(lab: Lab, wire: Wire, 
 @needs("faults", "raw-import", optional=["call-counts"])
 @pytest.mark.striking(AnswerLost.name)
 @SWITCHES
-def test_losing_several_answers_in_a_row_is_no_worse_than_losing_one(lab: Lab, wire: Wire, switch: Switch) -> None:
+def test_losing_several_answers_in_a_row_is_no_worse_than_losing_one(lab: Lab, line: Line, switch: Switch) -> None:
     """Three calls in a row go unanswered; the fourth is answered with success."""
     play = prepared(lab, enabled=not switch.wanted)
-    wire.strike(play, switch, AnswerLost(), calls=3)
-    wire.repeat(play, switch)
+    with line.armed(play, Planned(AnswerLost(), f"VDI.{switch}", times=3)):
+        for _ in range(3):
+            line.call(play, switch.step)
+    line.repeat(play, switch.step)
     play.do(Snapshot(DISK, "later"))
     nothing_is_lost(play)
 
@@ -132,10 +156,10 @@ def test_losing_several_answers_in_a_row_is_no_worse_than_losing_one(lab: Lab, w
 @needs("faults", "raw-import", optional=["call-counts"])
 @pytest.mark.striking(Duplicate.name)
 @SWITCHES
-def test_an_immediate_duplicate_changes_nothing_more(lab: Lab, wire: Wire, switch: Switch) -> None:
+def test_an_immediate_duplicate_changes_nothing_more(lab: Lab, line: Line, switch: Switch) -> None:
     """The second delivery follows its original at once; the state, set and changes are those after one."""
     play = prepared(lab, enabled=not switch.wanted)
-    wire.strike(play, switch, Duplicate())
+    line.strike(play, switch.step, Duplicate())
     play.do(Snapshot(DISK, "after the fault"))
     play.do(Write(DISK, 7 * BLOCK, 1))
     play.do(Snapshot(DISK, "later"))
@@ -147,11 +171,11 @@ def test_an_immediate_duplicate_changes_nothing_more(lab: Lab, wire: Wire, switc
 @pytest.mark.striking(Duplicate.name)
 @SWITCHES
 def test_a_duplicate_of_a_call_that_had_nothing_to_do_keeps_the_recorded_changes(
-    lab: Lab, wire: Wire, switch: Switch
+    lab: Lab, line: Line, switch: Switch
 ) -> None:
     """Enabling twice what is enabled, or disabling twice what is disabled, moves nothing."""
     play = prepared(lab, enabled=switch.wanted)
-    wire.strike(play, switch, Duplicate())
+    line.strike(play, switch.step, Duplicate())
     play.do(Write(DISK, 7 * BLOCK, 1))
     play.do(Snapshot(DISK, "later"))
     nothing_is_lost(play)
@@ -172,14 +196,14 @@ class Story:
     between: tuple[Range, ...]
     after: tuple[Range, ...]
 
-    def play(self, lab: Lab, wire: Wire) -> None:
+    def play(self, lab: Lab, line: Line) -> None:
         """Play it, and list in the end what every pair of the disks and snapshots must and must not list."""
         play = prepared(lab, enabled=self.enabled, writes=self.before)
-        wire.strike(play, self.switch, self.fault)
+        line.strike(play, self.switch.step, self.fault)
         play.do(Snapshot(DISK, "after the fault"))
         write(play, self.between)
         for _ in range(self.repeats):
-            wire.repeat(play, self.switch)
+            line.repeat(play, self.switch.step)
         write(play, self.after)
         play.do(Snapshot(DISK, "later"))
         nothing_is_lost(play)
@@ -205,30 +229,30 @@ def stories(*faults: Fault, fewest: int = 0, most: int = 0) -> st.SearchStrategy
 @pytest.mark.striking(AnswerLost.name, RequestDropped.name)
 @given(data=st.data())
 def test_reading_the_state_tells_whether_an_unanswered_call_happened(
-    lab: Lab, faults: Faults, wire: Wire, data: st.DataObject
+    lab: Lab, faults: Faults, line: Line, data: st.DataObject
 ) -> None:
     """Answer or request lost, the disk enabled before or not, with any writes around."""
     story = data.draw(stories(*faults.among(AnswerLost(), RequestDropped())))
     with lab.example():
-        story.play(lab, wire)
+        story.play(lab, line)
 
 
 @decides("FAULT-02")
 @needs("faults", "raw-import", optional=["call-counts"])
 @pytest.mark.striking(AnswerLost.name, RequestDropped.name)
 @given(data=st.data())
-def test_repeating_converges_whatever_was_lost(lab: Lab, faults: Faults, wire: Wire, data: st.DataObject) -> None:
+def test_repeating_converges_whatever_was_lost(lab: Lab, faults: Faults, line: Line, data: st.DataObject) -> None:
     """Answer or request lost, then one or two calls that are answered, with any writes around."""
     story = data.draw(stories(*faults.among(AnswerLost(), RequestDropped()), fewest=1, most=2))
     with lab.example():
-        story.play(lab, wire)
+        story.play(lab, line)
 
 
 @decides("FAULT-04")
 @needs("faults", "raw-import", optional=["call-counts"])
 @pytest.mark.striking(Duplicate.name)
 @given(story=stories(Duplicate(), most=1))
-def test_a_duplicate_is_as_good_as_one_delivery(lab: Lab, wire: Wire, story: Story) -> None:
+def test_a_duplicate_is_as_good_as_one_delivery(lab: Lab, line: Line, story: Story) -> None:
     """Two immediate deliveries, followed by another call or not, with any writes around."""
     with lab.example():
-        story.play(lab, wire)
+        story.play(lab, line)

@@ -1,5 +1,6 @@
 """Getting the list of blocks that changed between VDIs; what rests on backup sets is judged with those."""
 
+from collections.abc import Callable
 from itertools import combinations
 
 import pytest
@@ -14,13 +15,15 @@ from xencbt.harness.decides import decides
 from xencbt.harness.expectations import refusals
 from xencbt.harness.model import Enable, Resize, Snapshot, Write
 from xencbt.harness.needs import needs
+from xencbt.harness.outcome import Failed
+from xencbt.harness.sizes import Reach
 from xencbt.harness.verdicts import Violation
-from xencbt.suites.edges import GIB, LARGEST, edges
+from xencbt.suites.edges import LARGEST, crossings, edges, power_of_two
 from xencbt.suites.guests import undisturbed
 from xencbt.suites.histories import SIZE, WRITING, History, histories, perform
 from xencbt.suites.listing import assert_listed, assert_lists_as_before, block_map
 from xencbt.suites.play import Play
-from xencbt.suites.restoring import assert_safe
+from xencbt.suites.restoring import assert_safe, assert_same_content
 from xencbt.suites.situations import IN_POWER_STATES
 
 STEP = 2 * MIB
@@ -139,11 +142,27 @@ def test_the_bitmap_covers_a_disk_that_grows_again_and_again(lab: Lab, growths: 
 
 
 @decides("LIST-02")
-@pytest.mark.parametrize("size", [128 * GIB, LARGEST], ids=["128 GiB", "2040 GiB"])
-def test_writes_next_to_each_power_of_two_are_listed(lab: Lab, size: int) -> None:
+@needs("raw-export")
+def test_what_is_written_to_a_snapshot_is_listed_on_both_sides_of_it(lab: Lab) -> None:
+    """Where the host lets anybody write to one: it differs then from what came before it, and from what came after."""
+    disk, baseline = tracked(lab)
+    middle = disk.write(block=1).snapshot()
+    last = disk.write(block=2).snapshot()
+    before = middle.read()
+    if isinstance(middle.try_write(3 * BLOCK, BLOCK), Failed):
+        assert_same_content(middle.read(), before, "a snapshot after a refused write")
+    for earlier, later in combinations((baseline, middle, last, disk), 2):
+        bitmap = assert_listed(earlier, later, ())
+        assert_safe(bitmap, earlier.read(), later.read(), between=(earlier, later))
+
+
+@decides("LIST-02")
+@needs(reach=Reach(LARGEST, disks=4))
+@pytest.mark.parametrize("size", [power_of_two, int], ids=["power of two", "largest"])
+def test_writes_next_to_each_power_of_two_are_listed(lab: Lab, size: Callable[[int], int]) -> None:
     """Just below and just above, 4 GiB among them, each on its own side; what was not written is not needed for it."""
     with lab.precondition("a large tracked disk with a baseline"):
-        disk = lab.create_disk(size=size).enable_cbt()
+        disk = lab.create_disk(size=size(lab.largest_size())).enable_cbt()
         baseline = disk.snapshot()
     places = edges(disk.size)
     between = disk.write(blocks=places[0::2], length=512).snapshot()
@@ -154,10 +173,11 @@ def test_writes_next_to_each_power_of_two_are_listed(lab: Lab, size: int) -> Non
 
 
 @decides("LIST-03")
+@needs(reach=Reach(LARGEST, disks=3))
 def test_writes_next_to_each_power_of_two_mark_no_other_block(lab: Lab) -> None:
     """An offset that is cut short somewhere marks a block it does not mean."""
     with lab.precondition("a large tracked disk with a baseline"):
-        disk = lab.create_disk(size=LARGEST).enable_cbt()
+        disk = lab.create_disk(size=lab.largest_size()).enable_cbt()
         baseline = disk.snapshot()
     places = edges(disk.size)[::2]
     last = disk.write(blocks=places, length=512).snapshot()
@@ -173,13 +193,16 @@ def test_writes_next_to_each_power_of_two_mark_no_other_block(lab: Lab) -> None:
 
 
 @decides("LIST-05")
+@needs(reach=Reach(LARGEST, disks=6))
 def test_the_bitmap_covers_a_disk_that_grew_across_powers_of_two(lab: Lab) -> None:
-    """Over 4 GiB and 128 GiB, up to the largest size: what was written before each growth and after it is listed."""
+    """Over 4 GiB, 128 GiB, 1 TiB, to the largest size: what was written before and after each growth is listed."""
+    most = lab.largest_size()
+    first, *others = crossings(most)
     with lab.precondition("a tracked disk with a baseline"):
-        disk = lab.create_disk(size=4 * GIB - STEP).enable_cbt()
+        disk = lab.create_disk(size=first - STEP).enable_cbt()
         states = [disk.snapshot()]
     written: list[set[int]] = []
-    for size in (4 * GIB + STEP, 128 * GIB + STEP, LARGEST):
+    for size in (first + STEP, *(power + STEP for power in others), most):
         old = block_count(disk.size)
         disk.write(blocks=(old - 1,), length=1)
         disk.resize(size)
@@ -218,7 +241,7 @@ def test_a_disk_that_a_vm_snapshot_holds_can_be_the_later_one(lab: Lab) -> None:
 @decides("LIST-07")
 @needs("vm-power")
 def test_a_disk_that_a_checkpoint_holds_can_be_the_later_one(lab: Lab) -> None:
-    """The VBDs of a snapshot with memory count as attached, and are no use of the disk either."""
+    """Nor is it one that the VBDs of a snapshot with memory read as attached: nobody can write to it."""
     disk, baseline = tracked(lab)
     disk.write(block=4)
     (held,) = lab.create_vm(disk, power_state="Running").checkpoint().disks()

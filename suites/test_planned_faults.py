@@ -6,21 +6,17 @@ from itertools import combinations
 import pytest
 
 from xencbt.fixtures.lab import DISK_SIZE, Lab
-from xencbt.harness.asked_faults import CLIENT_DEADLINE_S, NamedPlan
+from xencbt.harness.asked_faults import NamedPlan
 from xencbt.harness.bitmap import BLOCK
 from xencbt.harness.decides import decides
 from xencbt.harness.disturbing import Faults
 from xencbt.harness.model import DataDestroy, Destroy, Disable, Enable, ListChanged, Resize, Snapshot, Write
 from xencbt.harness.needs import needs
-from xencbt.harness.outcome import Failed
-from xencbt.suites.astray import Line
+from xencbt.suites.living import Life
 from xencbt.suites.play import Play
 from xencbt.suites.struck import Call, laid_here
 
 DISK = "disk"
-
-TRIES = 3
-"""How often the client makes a call that the host has not carried out."""
 
 LIFE: tuple[Call, ...] = (
     Enable(DISK),
@@ -48,28 +44,16 @@ LIFE: tuple[Call, ...] = (
 @pytest.mark.planned_faults
 def test_a_life_with_the_faults_of_a_plan(lab: Lab, faults: Faults, fault_plan: NamedPlan) -> None:
     """Each call happens completely or not at all, nothing recorded is lost, nothing is locked, the host recovers."""
-    line = Line(lab, faults, hanging_s=CLIENT_DEADLINE_S)
-    play = Play(lab)
+    play, life = Play(lab), Life(lab, faults, fault_plan.plan)
     with lab.precondition("a disk"):
         play.create(DISK)
-    with line.armed(play, *fault_plan.plan):
+    with life.disturbed(play):
         for step in LIFE:
             if all(name in play.disks for name in _named(step)):
-                live(line, play, step)
+                life.live(play, step)
     with laid_here():
         for earlier, later in combinations([*play.names_of_snapshots(), DISK], 2):
             play.listing(earlier, later)
-
-
-def live(line: Line, play: Play, step: Call) -> None:
-    """Do one step, and where it has not happened make the call again, as clients do; a refusal of the host's stays."""
-    if isinstance(step, Write):
-        play.do(step)
-        return
-    for _ in range(TRIES):
-        struck = line.call(play, step)
-        if struck.happened or isinstance(struck.answer, Failed):
-            return
 
 
 def _named(step: Call) -> Iterator[str]:

@@ -12,8 +12,11 @@ from hypothesis import strategies as st
 
 from xencbt.fixtures.lab import Lab
 from xencbt.harness.decides import decides
+from xencbt.harness.disturbing import Faults
+from xencbt.harness.faults import Reordered
 from xencbt.harness.needs import needs
-from xencbt.suites.races import Deed, Program, Race, Verb
+from xencbt.suites.races import Race
+from xencbt.suites.runners import Deed, Program, Verb
 
 DISK, OTHER = "disk", "other"
 MOST_SNAPSHOTS = 3
@@ -120,4 +123,53 @@ def test_any_calls_of_any_sessions_end_in_a_serial_outcome(
     with lab.example():
         race = Race(lab, named(programs), untracked=() if tracked else [DISK])
         race.run(programs)
+        race.judge()
+
+
+# --- one call overtakes another on its way ----------------------------------------------------------------------------
+
+OVERTAKEN = {
+    "enabling, by disabling": (Verb.ENABLE, Verb.DISABLE),
+    "disabling, by enabling": (Verb.DISABLE, Verb.ENABLE),
+    "a snapshot, by disabling": (Verb.SNAPSHOT, Verb.DISABLE),
+    "disabling, by a snapshot": (Verb.DISABLE, Verb.SNAPSHOT),
+    "destroying a snapshot, by another snapshot": (Verb.DESTROY, Verb.SNAPSHOT),
+    "a snapshot, by destroying the one before": (Verb.SNAPSHOT, Verb.DESTROY),
+    "destroying, by destroying the same": (Verb.DESTROY, Verb.DESTROY),
+}
+"""A call that is held back on its way, and the one that the host gets first."""
+
+
+@decides("FAULT-03", "FAULT-07")
+@needs("faults", "raw-import")
+@pytest.mark.striking(Reordered.name)
+@pytest.mark.parametrize(("held", "first"), OVERTAKEN.values(), ids=OVERTAKEN)
+def test_calls_that_arrive_in_another_order_have_the_outcome_of_that_order(
+    lab: Lab, faults: Faults, held: Verb, first: Verb
+) -> None:
+    """One session calls over two connections, and the host gets the second call before the first."""
+    race = Race(lab, [DISK])
+    race.overtaken(faults, Deed(held, DISK), Deed(first, DISK))
+    race.judge()
+
+
+SWITCHING_AND_TAKING = st.sampled_from((Verb.ENABLE, Verb.DISABLE, Verb.SNAPSHOT, Verb.DESTROY))
+
+
+@decides("FAULT-03", "FAULT-07")
+@needs("faults", "raw-import")
+@pytest.mark.striking(Reordered.name)
+@given(
+    held=SWITCHING_AND_TAKING,
+    first=SWITCHING_AND_TAKING,
+    disk=st.sampled_from((DISK, DISK, OTHER)),
+    tracked=st.booleans(),
+)
+def test_any_call_may_overtake_any_other(
+    lab: Lab, faults: Faults, held: Verb, first: Verb, disk: str, *, tracked: bool
+) -> None:
+    """On a disk that is tracked or not, overtaken by a call about it or about another."""
+    with lab.example():
+        race = Race(lab, [DISK, OTHER], untracked=() if tracked else [DISK])
+        race.overtaken(faults, Deed(held, DISK), Deed(first, disk))
         race.judge()

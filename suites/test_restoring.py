@@ -1,6 +1,6 @@
 """Coalescing changed blocks onto a base, and restoring: what an incremental backup is for."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
@@ -15,9 +15,10 @@ from xencbt.harness.bitmap import BLOCK, block_count
 from xencbt.harness.capabilities import MAIN
 from xencbt.harness.decides import decides
 from xencbt.harness.needs import needs
+from xencbt.harness.sizes import Reach
 from xencbt.harness.verdicts import Violation
 from xencbt.suites.coalescing import Backup, Image, Way, assert_same, reading, whole
-from xencbt.suites.edges import GIB, LARGEST, edges
+from xencbt.suites.edges import LARGEST, crossings, edges, power_of_two
 
 STEP = 2 * MIB
 SIZES = (STEP, 2 * STEP, 3 * STEP)
@@ -27,7 +28,7 @@ LENGTHS = (1, 512, BLOCK, BLOCK + 1)
 SAMPLES = 24
 
 by_nbd_or_raw = pytest.mark.parametrize("way", ["nbd", "raw"])
-large = pytest.mark.parametrize("size", [128 * GIB, LARGEST], ids=["128 GiB", "2040 GiB"])
+large = pytest.mark.parametrize("size", [power_of_two, int], ids=["power of two", "largest"])
 
 
 pytestmark = needs("raw-import", "raw-export", optional=("nbd", "network-purpose", "sr:unrounded"))
@@ -155,10 +156,11 @@ def test_odd_sizes_are_read_to_their_end_over_nbd(lab: Lab, size: int) -> None:
 @decides("RESTORE-01")
 @pytest.mark.usefixtures("served")
 @large
-def test_increments_make_the_last_snapshot_of_a_large_disk(lab: Lab, size: int) -> None:
+@needs(reach=Reach(LARGEST, disks=5))
+def test_increments_make_the_last_snapshot_of_a_large_disk(lab: Lab, size: Callable[[int], int]) -> None:
     """Written just below and above each power of two, 4 GiB among them, in the baseline and in each increment."""
     require_vhd(lab)
-    disk, known = started(lab, size, ())
+    disk, known = started(lab, size(lab.largest_size()), ())
     places = edges(disk.size)
     put_blocks(disk, known, places[0::3])
     backup = Backup(disk, full="vhd", changed="nbd")
@@ -173,10 +175,12 @@ def test_increments_make_the_last_snapshot_of_a_large_disk(lab: Lab, size: int) 
 
 @decides("RESTORE-01")
 @pytest.mark.usefixtures("served")
+@needs(reach=Reach(LARGEST, disks=8))
 def test_increments_make_the_last_snapshot_of_a_disk_that_grew_across_the_edges(lab: Lab) -> None:
     """Over 4 GiB and other powers of two up to the largest size; written before and after each growth."""
     require_vhd(lab)
-    sizes = (4 * GIB - STEP, 4 * GIB + STEP, 128 * GIB - STEP, 128 * GIB + STEP, 1024 * GIB + STEP, LARGEST)
+    most = lab.largest_size()
+    sizes = (*(power + by for power in crossings(most) for by in (-STEP, STEP)), most)
     disk, known = started(lab, sizes[0], ())
     put_blocks(disk, known, [0, block_count(disk.size) - 1])
     backup = Backup(disk, full="vhd", changed="nbd")
@@ -250,13 +254,22 @@ def test_an_image_of_odd_size_reads_back_identical(lab: Lab, size: int, form: Fo
 
 
 @decides("RESTORE-02")
+@pytest.mark.parametrize("form", ["raw", "vhd"])
+def test_an_image_that_ends_within_a_block_goes_through_vhd(lab: Lab, form: Form) -> None:
+    """Whole sectors, which is all that a VHD holds, but not whole blocks."""
+    require_vhd(lab)
+    assert_imports(coalesced(lab, STEP + 3 * 512, "vhd", sr="unrounded"), form, "vhd")
+
+
+@decides("RESTORE-02")
 @pytest.mark.usefixtures("served")
 @pytest.mark.parametrize("form", ["chunked", "vhd"])
 @large
-def test_an_image_of_a_large_disk_reads_back_identical(lab: Lab, size: int, form: Form) -> None:
+@needs(reach=Reach(LARGEST, disks=4))
+def test_an_image_of_a_large_disk_reads_back_identical(lab: Lab, size: Callable[[int], int], form: Form) -> None:
     """With content just below and above each power of two; compared by its extents, sampled over NBD."""
     require_vhd(lab)
-    disk, known = started(lab, size, ())
+    disk, known = started(lab, size(lab.largest_size()), ())
     put_blocks(disk, known, edges(disk.size))
     backup = Backup(disk, full="vhd", changed="nbd")
     assert_imports(backup, form, "vhd")

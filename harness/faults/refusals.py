@@ -72,6 +72,10 @@ class HostIsSlave(Fault):
     """The call is answered HOST_IS_SLAVE, and the master it names is the very address that was called: a loop."""
 
 
+TASK_ERROR = "INTERNAL_ERROR"
+"""The code that a failed task carries."""
+
+
 @fault("task-failed", Phase.BEFORE, layer=Layer.API)
 @dataclass(frozen=True, slots=True)
 class TaskFailed(Fault):

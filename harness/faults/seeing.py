@@ -23,7 +23,7 @@ from xencbt.harness.faults.deliveries import (
     WrongCertificate,
 )
 from xencbt.harness.faults.kinds import Fault, FaultError
-from xencbt.harness.faults.refusals import ApiError, HostIsSlave, SessionInvalid, TaskFailed, TaskNeverEnds
+from xencbt.harness.faults.refusals import TASK_ERROR, ApiError, HostIsSlave, SessionInvalid, TaskFailed, TaskNeverEnds
 
 
 class Seen(enum.Enum):
@@ -32,7 +32,6 @@ class Seen(enum.Enum):
     NOTHING = "no answer"
     REFUSAL = "a refusal in place of the answer"
     ANSWER = "the host's answer"
-    TASK = "a task in place of the host's"
 
 
 _SEEN: dict[type[Fault], Seen] = dict.fromkeys(
@@ -48,16 +47,18 @@ _SEEN: dict[type[Fault], Seen] = dict.fromkeys(
         EmptyAnswer,
         WrongLength,
         HttpStatus,
+        TaskNeverEnds,
     ),
     Seen.NOTHING,
 )
-_SEEN |= dict.fromkeys((ApiError, SessionInvalid, HostIsSlave), Seen.REFUSAL)
+_SEEN |= dict.fromkeys((ApiError, SessionInvalid, HostIsSlave, TaskFailed), Seen.REFUSAL)
 _SEEN |= dict.fromkeys((Duplicate, LateDuplicate, Delay, SlowDrip, Reordered), Seen.ANSWER)
-_SEEN |= dict.fromkeys((TaskFailed, TaskNeverEnds), Seen.TASK)
 
 
 def seen(fault: Fault) -> Seen:
     """Return what `fault` lets the client see; raises FaultError for one that does not strike calls on the wire.
+
+    A client that asked for a task sees what its task comes to.
 
     >>> seen(AnswerLost())
     <Seen.NOTHING: 'no answer'>
@@ -77,10 +78,12 @@ def shown_code(fault: Fault) -> str | None:
             return "SESSION_INVALID"
         case HostIsSlave():
             return "HOST_IS_SLAVE"
+        case TaskFailed():
+            return TASK_ERROR
         case _:
             return None
 
 
 def hangs(fault: Fault) -> bool:
-    """Tell whether a client without a deadline would wait for ever."""
+    """Tell whether a client without a deadline would wait for an answer for ever."""
     return isinstance(fault, Blackhole) or (isinstance(fault, TruncatedAnswer) and fault.ending == "hanging")

@@ -9,7 +9,7 @@ from xencbt.harness.capabilities import Capability
 from xencbt.harness.findings import lacking
 from xencbt.harness.judge import suite_identity
 from xencbt.harness.plugin.items import decided_by, test_id
-from xencbt.harness.plugin.stash import RUN, front_of
+from xencbt.harness.plugin.stash import EARLIER, RUN, front_of, is_worker
 from xencbt.harness.selection import suite_of
 from xencbt.harness.settings import Settings
 from xencbt.suites.index import deciding_tests
@@ -17,19 +17,31 @@ from xencbt.suites.index import deciding_tests
 
 def begin(config: pytest.Config, items: list[pytest.Item], absent: Sequence[Capability] = ()) -> None:
     """Tell that the run begins, and which tests and absent capabilities will decide what."""
-    run, front = config.stash[RUN], front_of(config)
+    run = config.stash[RUN]
     planned = {test_id(item): decided_by(item) for item in items}
     everything = {test for tests in deciding_tests().values() for test in tests}
-    command = shlex.join(["pytest", *config.invocation_params.args]) if front is None else front.command
+    earlier = config.stash.get(EARLIER, None)
+    filtered = not everything <= {test.partition("[")[0] for test in planned}
     run.begin(
         suite=suite_identity(),
-        command=command,
-        filtered=not everything <= {test.partition("[")[0] for test in planned},
+        command=command_of(config),
+        filtered=filtered if earlier is None else earlier.run["selection"]["filtered"],
+        rerun_of=None if earlier is None else earlier.identity,
     )
     decided = {requirement for requirements in planned.values() for requirement in requirements}
     silent = _silent_suites(run.settings, planned)
     planned |= {lacking(capability).id: () for capability in absent}
-    run.select(run.settings.requirements or decided | silent, planned)
+    selected = run.settings.requirements or decided | silent
+    run.select(selected if earlier is None else earlier.requirements, planned)
+
+
+def command_of(config: pytest.Config) -> str:
+    """Return the command line as the user gave it."""
+    if is_worker(config):
+        given: str = config.workerinput["cbt_command"]  # type: ignore[attr-defined]  # xdist gives it to its workers
+        return given
+    front = front_of(config)
+    return shlex.join(["pytest", *config.invocation_params.args]) if front is None else front.command
 
 
 def _silent_suites(settings: Settings, planned: Collection[str]) -> set[str]:

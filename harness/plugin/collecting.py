@@ -13,8 +13,9 @@ from xencbt.harness.findings import lacking
 from xencbt.harness.judge import Judge
 from xencbt.harness.planning import Plan
 from xencbt.harness.plugin.beginning import begin
-from xencbt.harness.plugin.items import decided_by, module_of, to_plan
-from xencbt.harness.plugin.stash import JUDGE, RUN, UNSELECTED, front_of, is_worker, refused
+from xencbt.harness.plugin.items import decided_by, module_of, test_id, to_plan
+from xencbt.harness.plugin.stash import EARLIER, JUDGE, RUN, UNSELECTED, front_of, is_worker, refused
+from xencbt.harness.rerunning import missing
 from xencbt.harness.run import Front
 from xencbt.harness.selection import Candidate, Selection, suite_of
 from xencbt.harness.striking import PLAN_FIXTURE, is_wanted
@@ -36,6 +37,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     """Keep the selected ones among the judged tests; an id that the catalogue does not know is refused."""
     settings = config.stash[RUN].settings
     selection = Selection(settings.suites, settings.requirements)
+    earlier = config.stash.get(EARLIER, None)
     kept: list[pytest.Item] = []
     left: list[pytest.Item] = []
     for item in items:
@@ -49,7 +51,12 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         if requirements:
             item.add_marker(pytest.mark.filterwarnings(THREADS))
         wanted = selection.selects(candidate) and is_wanted(item, settings.asked_faults)
+        wanted = wanted and (earlier is None or test_id(item) in earlier.tests)
         (kept if not requirements or wanted else left).append(item)
+    lost = missing(earlier, frozenset(map(test_id, kept))) if earlier is not None else None
+    if lost is not None:
+        items[:] = []  # pytest goes on with what is left here, whatever is raised
+        raise refused(config, lost)
     config.stash[UNSELECTED] = bool(left) and len(left) == sum(bool(decided_by(item)) for item in items)
     if left:
         config.hook.pytest_deselected(items=left)
@@ -64,14 +71,17 @@ def pytest_collection_finish(session: pytest.Session) -> None:
     items = [item for item in session.items if decided_by(item)]
     if config.option.collectonly or not items:
         return
-    judge = Judge(run.settings, leasing=is_worker(config))
-    config.stash[JUDGE] = judge
     front = front_of(config)
+    judge = Judge(run.settings, leasing=is_worker(config), shrink=front is None or front.shrink)
+    config.stash[JUDGE] = judge
     planning = front if front is not None and front.planning else None
     try:
         plan, absent = _planned(judge, items, planning)
+        if EARLIER in config.stash:
+            config.stash[EARLIER].refuse_other_target(judge.describe())
     except Exception as error:
         if isinstance(error, UsageError) and not is_worker(config):
+            judge.close()
             raise refused(config, error) from error
         told = (
             str(error) if isinstance(error, XencbtError) else f"looking at the target: {type(error).__name__}: {error}"
@@ -91,6 +101,7 @@ def pytest_collection_finish(session: pytest.Session) -> None:
         judge.close()
         raise refused(config, error) from error
     run.emit("target", **judge.describe())
+    run.emit("planned", calls=plan.calls_by_test(), budget_s=plan.budget_s)
     if front is not None and not run.settings.quiet:
         print(short(plan.as_json()), flush=True)
     for capability in absent:

@@ -1,6 +1,7 @@
 """Before anything is collected: the options, the marks, and the settings they add up to."""
 
 import os
+import sys
 
 import pytest
 
@@ -10,7 +11,8 @@ from xencbt.harness.errors import HarnessError, TargetUnreachable, UsageError
 from xencbt.harness.leases import check_leases, turned
 from xencbt.harness.options import OPTIONS
 from xencbt.harness.plugin.hearing import Receiver, Silence
-from xencbt.harness.plugin.stash import RUN, front_of, is_worker, paint, refused
+from xencbt.harness.plugin.stash import EARLIER, RUN, front_of, is_worker, paint, refused
+from xencbt.harness.rerunning import adopted, read_earlier
 from xencbt.harness.run import Run
 from xencbt.harness.selection import check_names
 from xencbt.harness.settings import Settings, load
@@ -19,6 +21,7 @@ from xencbt.harness.verdicts import Violation
 from xencbt.harness.workers import worker_begins
 from xencbt.reports.folder import DEFAULT, new_folder
 from xencbt.reports.live import Live
+from xencbt.reports.terminal import Terminal
 from xencbt.suites.index import suite_names
 
 
@@ -46,13 +49,16 @@ def pytest_configure(config: pytest.Config) -> None:
         raise refused(config, error) from error
     if is_worker(config):
         worker_begins(config)
+    elif settings.led:
+        print(f"xencbt: {settings.led}", file=sys.stderr, flush=True)
     sink = Shipped() if is_worker(config) else Written(lambda: new_folder(settings.out or DEFAULT))
-    watch = None
+    live = None
     if front_of(config) is not None:
-        watch = Live(lambda line: print(line, flush=True), paint(), quiet=settings.quiet).show
+        live = Live(Terminal(sys.stdout, os.environ), paint(), quiet=settings.quiet)
         config.pluginmanager.register(Silence(), "xencbt-silence")
-    config.stash[RUN] = run = Run(settings, sink, watch)
-    config.pluginmanager.register(Receiver(run, config), "xencbt-receiver")
+    earlier = config.stash[EARLIER].findings if EARLIER in config.stash else ()
+    config.stash[RUN] = run = Run(settings, sink, live.show if live else None, earlier=earlier)
+    config.pluginmanager.register(Receiver(run, config, live), "xencbt-receiver")
 
 
 def _settings(config: pytest.Config) -> Settings:
@@ -60,6 +66,9 @@ def _settings(config: pytest.Config) -> Settings:
     if is_worker(config):
         given["seed"] = config.workerinput["cbt_seed"]  # type: ignore[attr-defined]  # xdist gives it to its workers
     settings = load(given, environment=os.environ, folder=config.invocation_params.dir)
+    if settings.rerun is not None:
+        config.stash[EARLIER] = earlier = read_earlier(settings.rerun)
+        settings = adopted(settings, earlier, given)
     for requirement in settings.requirements:
         CATALOGUE[requirement]
     check_names(settings.suites, suite_names(), "suite")

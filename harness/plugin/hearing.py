@@ -4,16 +4,19 @@ from typing import Any
 
 import pytest
 
+from xencbt.harness.plugin.beginning import command_of
 from xencbt.harness.plugin.stash import JUDGED, RUN, SHIPMENT, WORKERS, front_of
 from xencbt.harness.run import Run
 from xencbt.harness.sinks import Written
 from xencbt.harness.workers import Workers
+from xencbt.reports.live import Live
 
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_configure_node(node: Any) -> None:
-    """Hand every worker the run's seed."""
+    """Hand every worker the run's seed, and the command line as the user gave it."""
     node.workerinput["cbt_seed"] = node.config.stash[RUN].settings.seed
+    node.workerinput["cbt_command"] = command_of(node.config)
     if WORKERS not in node.config.stash:
         node.config.stash[WORKERS] = Workers()
         node.config.add_cleanup(node.config.stash[WORKERS].close)
@@ -33,15 +36,18 @@ def pytest_testnodedown(node: Any, error: object) -> None:
 class Receiver:
     """Hears what has no configuration at hand: shipped reports, lost workers, Ctrl-C."""
 
-    def __init__(self, run: Run, config: pytest.Config) -> None:
+    def __init__(self, run: Run, config: pytest.Config, live: Live | None = None) -> None:
         self._run = run
         self._config = config
+        self._live = live
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         """Take up what a worker shipped with a report."""
         if isinstance(self._run.sink, Written):  # a worker hears its own reports, too
             for event in getattr(report, SHIPMENT, ()):
                 self._run.take(event)
+        if report.when == "setup" and self._live is not None:
+            self._live.refresh()
         decides_nothing = report.failed and not hasattr(report, JUDGED)
         if decides_nothing and front_of(self._config) is not None and str(report.when) != "???":
             self._run.problem(f"{report.nodeid} failed, and says of no requirement that it decides it")

@@ -24,7 +24,7 @@ def lab(request: pytest.FixtureRequest) -> Iterator[Lab]:
     if trial is None:
         pytest.fail("the `lab` fixture is for test functions that carry the mark of @decides(…)", pytrace=False)
     needed, held = needs_of(request.node), is_held_to_its_needs(request.node)
-    with trial.stage(needed.declared if held else None) as stage:
+    with trial.stage(needed if held else None) as stage:
         request.config.stash[JUDGE].refuse_leased(needed.required)
         missing = needed.lacking(stage.capabilities, stage.bench.consents)
         if missing is not None:

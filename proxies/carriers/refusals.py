@@ -3,12 +3,12 @@
 from http import HTTPStatus
 
 from xencbt.harness.faults import ApiError, Call, HostIsSlave, SessionInvalid, TaskFailed, TaskNeverEnds
+from xencbt.harness.faults.refusals import TASK_ERROR
 from xencbt.harness.outcome import Ok
 from xencbt.proxies.carriers.registry import carries
 from xencbt.proxies.delivery import Delivery
 from xencbt.proxies.wording import failure, success
 
-WHY = "INTERNAL_ERROR"
 TASK_NAME = "xencbt fault"
 
 
@@ -38,7 +38,7 @@ async def fail_task(_fault: TaskFailed, delivery: Delivery) -> None:
     task = await _task(delivery)
     if task is None:
         return
-    for method, value in (("task.set_error_info", [WHY, TASK_NAME]), ("task.set_status", "failure")):
+    for method, value in (("task.set_error_info", [TASK_ERROR, TASK_NAME]), ("task.set_status", "failure")):
         if not isinstance(await delivery.ask(method, task, value), Ok):
             delivery.failed(f"the host refused {method}")
             return

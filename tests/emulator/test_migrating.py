@@ -180,13 +180,29 @@ def test_a_disk_that_the_snapshot_has_no_more_outlives_the_way_back(lab: Laborat
     lab.write(lab.vdi, 3)
     taken = lab.call("VM.snapshot", lab.vm, "taken", [])
     (vdi,) = disks_of(lab, taken)
-    lab.call("VBD.destroy", lab.record(vdi)["VBDs"][0])
-    lab.call("VDI.data_destroy", vdi)
+    lab.call("VDI.destroy", vdi)
     before = content(lab, lab.vdi)
     lab.call("VM.revert", taken)
     assert lab.host.db.exists("VDI", lab.vdi), "the only data there was is destroyed"
     assert content(lab, lab.vdi) == before
     assert disks_of(lab, lab.vm) == []
+
+
+def test_a_disk_that_the_snapshot_gave_up_for_its_metadata_bars_the_way_back(lab: Laboratory) -> None:
+    lab.call("VDI.enable_cbt", lab.vdi)
+    taken = lab.call("VM.snapshot", lab.vm, "taken", [])
+    (vdi,) = disks_of(lab, taken)
+    lab.call("VBD.destroy", lab.record(vdi)["VBDs"][0])
+    lab.call("VDI.data_destroy", vdi)
+    lab.call("VM.start", lab.vm, False, False)
+    assert lab.refusal("VM.revert", taken) == ("VDI_INCOMPATIBLE_TYPE", vdi, "CBT metadata")
+    assert disks_of(lab, lab.vm) == [lab.vdi]
+    assert lab.call("VM.get_power_state", lab.vm) == "Running", "what is refused stops no VM"
+    copy = lab.call("VM.clone", taken, "copy")
+    assert lab.call("VM.get_snapshot_metadata", copy) == "", "a clone has nothing to go back to"
+    lab.call("VDI.destroy", vdi)
+    lab.call("VM.revert", taken)
+    assert lab.host.db.exists("VDI", lab.vdi), "the only data there was is destroyed"
 
 
 def test_a_disk_that_came_after_the_snapshot_outlives_the_way_back(lab: Laboratory) -> None:

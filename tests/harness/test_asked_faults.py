@@ -39,8 +39,8 @@ def test_a_name_that_is_neither_is_refused_with_the_nearest() -> None:
         ({"method": "VDI.snapshoot"}, r"faults\[0\].method: no call of the API"),
         ({"fault": "reordered"}, r"faults\[0\].fault: reordered needs a second connection"),
         (
-            {"fault": "lab-command", "more": 'parameters = { argv = ["x"] }'},
-            r"faults\[0\].fault: lab-command",
+            {"fault": "power-cut", "more": 'parameters = { operation = "snapshot", step = "create_log" }'},
+            r"faults\[0\].fault: power-cut strikes no call on its way",
         ),
         (
             {"fault": "delay", "more": "parameters = { seconds = 5 }"},

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from xencbt.fixtures.bench import Bench
-from xencbt.harness.background import call_in_background
+from xencbt.harness.background import call_in_background, outcome_of_task
 from xencbt.harness.outcome import Failed, Indeterminate, Ok, Outcome
 
 TASK = "OpaqueRef:task"
@@ -41,6 +41,12 @@ def test_the_result_is_read_and_the_task_destroyed() -> None:
     assert host.calls[0] == ("Async.VDI.snapshot", "OpaqueRef:disk", {})
     assert [call[1:3] for call in host.calls[1:4]] == [([f"task/{TASK}"], token) for token in ("", "t", "t")]
     assert host.calls[4] == ("task.destroy", TASK)
+
+
+def test_a_task_that_is_known_already_is_followed_alike() -> None:
+    host = Scripted(batch({"status": "success", "result": "<value>OpaqueRef:made</value>"}), Ok(""))
+    assert outcome_of_task(host, TASK) == Ok("OpaqueRef:made")
+    assert host.names == ["event.from", "task.destroy"]
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,5 @@
 import pytest
+from hypothesis.errors import Flaky, FlakyReplay, FlakyStrategyDefinition
 
 from xencbt.harness.classify import Phase, classify
 from xencbt.harness.verdicts import Axis, Blocked, NotExercised, NotRun, Unsupported, Verdict, Violation, judging
@@ -32,6 +33,25 @@ def test_a_violation_while_preparing_blocks() -> None:
 def test_a_violation_in_a_group_outranks_trouble_in_repeating_it() -> None:
     group = ExceptionGroup("flaky", [ValueError("inconsistent"), ExceptionGroup("inner", [Violation("bits lost")])])
     assert classify(group, Phase.CALL).verdict is Verdict.FAIL
+
+
+@pytest.mark.parametrize("flaky", [FlakyReplay, FlakyStrategyDefinition])
+@pytest.mark.parametrize(
+    ("seen", "verdict"),
+    [(Violation("bits lost"), Verdict.FAIL), (ConnectionResetError("gone"), Verdict.ERROR)],
+)
+def test_what_was_seen_once_speaks_when_it_does_not_come_again(
+    flaky: type[Flaky], seen: Exception, verdict: Verdict
+) -> None:
+    try:
+        try:
+            raise seen
+        finally:
+            raise flaky("Inconsistent data generation!")
+    except Flaky as error:
+        classified = classify(error, Phase.CALL)
+    assert classified.verdict is verdict
+    assert str(seen) in classified.reason
 
 
 def test_a_violation_keeps_what_was_expected_and_what_came() -> None:

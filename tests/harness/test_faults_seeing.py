@@ -14,6 +14,7 @@ from xencbt.harness.faults import (
     SessionInvalid,
     SlowDrip,
     TaskFailed,
+    TaskNeverEnds,
     TruncatedAnswer,
     hangs,
     seen,
@@ -36,15 +37,17 @@ def test_each_fault_shows_what_it_does_to_the_client() -> None:
         Seen.NOTHING,
         Seen.REFUSAL,
         Seen.ANSWER,
-        Seen.TASK,
+        Seen.REFUSAL,
     ]
 
 
 def test_a_refusal_in_place_of_the_answer_has_the_code_that_the_fault_names() -> None:
-    faults = (ApiError("VDI_IN_USE"), SessionInvalid(), HostIsSlave(), SlowDrip())
-    assert [shown_code(fault) for fault in faults] == ["VDI_IN_USE", "SESSION_INVALID", "HOST_IS_SLAVE", None]
+    faults = (ApiError("VDI_IN_USE"), SessionInvalid(), HostIsSlave(), TaskFailed(), SlowDrip())
+    assert [shown_code(fault) for fault in faults] == [
+        *("VDI_IN_USE", "SESSION_INVALID", "HOST_IS_SLAVE", "INTERNAL_ERROR", None)
+    ]
 
 
 def test_only_what_never_ends_hangs() -> None:
-    faults = (Blackhole(), TruncatedAnswer(ending="hanging"), TruncatedAnswer(), AnswerLost())
-    assert [hangs(fault) for fault in faults] == [True, True, False, False]
+    faults = (Blackhole(), TruncatedAnswer(ending="hanging"), TruncatedAnswer(), AnswerLost(), TaskNeverEnds())
+    assert [hangs(fault) for fault in faults] == [True, True, False, False, False]

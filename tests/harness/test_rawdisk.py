@@ -107,6 +107,30 @@ def test_an_export_that_goes_on_is_left_and_its_end_awaited() -> None:
         assert host.requests["event.from"] == 1
 
 
+def test_the_task_is_asked_once_the_connection_has_closed() -> None:
+    """The last byte may come before the host has finished the task: only the end of the connection comes after."""
+    asked = threading.Event()
+
+    def finishing_last(sock: socket.socket, stop: threading.Event) -> None:
+        sock.sendall(b"HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: 310\r\n\r\n" + CONTENT[:310])
+        if not asked.wait(0.2):
+            host.script["task.get_record"] = answer(success(task("success")))
+        hang_up(sock, stop)
+
+    def too_early(sock: socket.socket, stop: threading.Event) -> None:
+        asked.set()
+        answer(success(task("pending")))(sock, stop)
+
+    with scripted(task("pending"), exports=finishing_last) as host:
+        host.script["task.get_record"] = too_early
+        assert run(host, "export")[0] == Ok(CONTENT[10:310])
+
+
+def test_a_connection_that_stays_open_after_the_content_is_not_waited_for_beyond_the_deadline() -> None:
+    with scripted(task("success"), exports=answer(CONTENT[:310])) as host:
+        assert run(host, "export")[0] == Ok(CONTENT[10:310])
+
+
 def test_an_export_that_ends_early_is_indeterminate() -> None:
     with scripted(task("success"), exports=answer(CONTENT[:200], close=True)) as host:
         assert run(host, "export")[0] == Indeterminate("the export ended after 200 of 310 bytes")

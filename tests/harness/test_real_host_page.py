@@ -3,12 +3,12 @@
 import re
 from pathlib import Path
 
-from xencbt.fixtures.fences import SPARE, Limits
 from xencbt.harness.asked import CREATABLE, LOOKED_AT
 from xencbt.harness.consents import CONSENTS, role_of
 from xencbt.harness.judge import DEFAULT_BUDGET_S
 from xencbt.harness.options import OPTIONS
 from xencbt.harness.roles import LEAST_ROLE
+from xencbt.harness.sizes import SPARE, Limits
 from xencbt.harness.spending import LOST_IN_A_ROW
 
 ROOT = Path(__file__).parents[2]

@@ -55,7 +55,15 @@ class Machines:
 
     def snapshot(self, ref: str, _name: str, *_more: object) -> str:
         """Take a snapshot of every disk first, each held by a device of the VM's snapshot."""
-        return self._duplicate(ref, lambda disk: self._disks.snapshot(disk, {}), is_a_snapshot=True, snapshot_of=ref)
+        taken: list[str] = []
+
+        def kept(disk: str) -> str:
+            taken.append(self._disks.snapshot(disk, {}))
+            return taken[-1]
+
+        made = self._duplicate(ref, kept, is_a_snapshot=True, snapshot_of=ref)
+        self.records.set("VM", made, snapshot_metadata=" ".join(taken))
+        return made
 
     def checkpoint(self, ref: str, name: str) -> str:
         """Take a snapshot whose memory nobody ever asks for."""
@@ -71,6 +79,9 @@ class Machines:
         """Put the content of each disk back where it is: no disk goes, and none comes."""
         row = self.records.row("VM", snapshot)
         vm = row["snapshot_of"]
+        emptied = {*self.records.refs("VDI", type="cbt_metadata")} & {*row["snapshot_metadata"].split()}
+        for disk in emptied:
+            raise Refusal("VDI_INCOMPATIBLE_TYPE", disk, "cbt_metadata")
         self._to(vm, self.records.row("VM", vm)["power_state"], "Halted")
         for vbd in row["VBDs"]:
             disk = self.records.row("VBD", vbd)["VDI"]

@@ -88,7 +88,7 @@ def test_junit_counts_what_it_holds() -> None:
 
 
 def test_a_junit_case_says_what_it_decides_and_under_what() -> None:
-    case = junit_cases(build(whole_run(finding("ENABLE-12", deviations=("D-01",)))))[
+    case = junit_cases(build(whole_run(finding("ENABLE-12", deviations=("D-01",), sizes_not_run="disks above 1 GiB"))))[
         "suites.test_made_up::test_enable_12_1"
     ]
     assert properties(case) == {
@@ -96,10 +96,13 @@ def test_a_junit_case_says_what_it_decides_and_under_what() -> None:
         "level": "M",
         "verdict": "pass",
         "deviation": "D-01",
+        "sizes not run": "disks above 1 GiB",
         "seed": "42",
         "target": "emulated host xencbt emulator 0.1.0",
         "examples": "5",
         "calls": "30",
+        "attempts": "",
+        "flaky": "false",
     }
     assert case.get("time") == "0.250"
 

@@ -9,11 +9,11 @@ import pytest
 from tests.run.command import Ran, xencbt
 from tests.run.test_plan import as_host, counted
 from xencbt.fixtures.bench import Bench
-from xencbt.fixtures.fences import Limits
 from xencbt.fixtures.lab import Lab
 from xencbt.fixtures.targets import Target, dial, start_emulator
 from xencbt.harness.errors import HarnessError, UsageError
 from xencbt.harness.outcome import Outcome
+from xencbt.harness.sizes import Limits
 from xencbt.harness.verdicts import NotRun
 
 DISTURBING = ("PBD.unplug", "VM.start", "host.restart_agent", "network.add_purpose", "VDI.pool_migrate")

@@ -135,6 +135,7 @@ def test_workers_come_to_the_same_verdicts(ran: Ran, tmp_path: Path) -> None:
     parallel = xencbt(tmp_path, "run", "--seed", "3", "-n", "2", "--", "test_own.py")
     assert parallel.verdicts == ran.verdicts, parallel.stdout + parallel.stderr
     assert parallel.exit == ran.exit
+    assert parallel.document["command"] == "xencbt run --seed 3 -n 2 -- test_own.py"
     same = ("verdict", "reason", "examples")
     for name, finding in ran.tests.items():
         assert {key: parallel.tests[name][key] for key in same} == {key: finding[key] for key in same}

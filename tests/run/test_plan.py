@@ -135,3 +135,41 @@ def test_a_target_that_cannot_be_reached_is_4(emulator: Target, tmp_path: Path) 
     ran = xencbt(tmp_path, "plan", *as_host(emulator), extra={"XENCBT_PASSWORD": "not-the-password"})
     assert ran.exit == 4
     assert "wrong user name or password" in ran.stderr
+
+
+@pytest.mark.heavy
+def test_sizes_that_are_not_allowed_are_told_and_the_row_is_decided_by_smaller_ones(
+    emulator: Target, tmp_path: Path
+) -> None:
+    """By the plan and by the run alike: a pass at 1 GiB is none at 2040 GiB, and says so."""
+    words = ("--requirement", "LIST-03", "--requirement", "DESTROY-01", "--seed", "3", "--strict")
+    plan = json.loads(planned(tmp_path, emulator, *words, "--json").stdout)
+    (reason,) = plan["sizes_not_run"]
+    assert reason == "disks above 1 GiB (--max-size 1 GiB)"
+    cut = set(plan["sizes_not_run"][reason])
+    assert cut == {
+        "suites.test_destroy::test_more_than_4_gib_are_destroyed_like_less",
+        "suites.test_listing::test_writes_next_to_each_power_of_two_mark_no_other_block",
+    }
+    assert plan["largest_disk"] == 1 << 30
+    ran = xencbt(tmp_path, "run", *as_host(emulator), *words, extra={"XENCBT_PASSWORD": emulator.password})
+    assert {row["id"]: (row["verdict"], row["sizes_not_run"]) for row in ran.document["requirements"]} == {
+        "LIST-03": ("pass", reason),
+        "DESTROY-01": ("unsupported", reason),  # no SRs of special kinds were named
+    }
+    tests = {test["id"]: test for test in ran.document["tests"]}
+    assert {name for name, test in tests.items() if test["sizes_not_run"]} == cut
+    assert {tests[name]["largest_disk"] for name in cut} == {1 << 30}
+    assert re.search(r"sizes not run +LIST-03, DESTROY-01: disks above 1 GiB \(--max-size 1 GiB\)", ran.stdout)
+    assert "1 pass (1 with sizes not run)" in ran.stdout
+    assert ran.exit == 2, "nothing of DESTROY was seen to hold"
+
+
+@pytest.mark.heavy
+def test_sizes_that_are_allowed_are_run(emulator: Target, tmp_path: Path) -> None:
+    words = ("--requirement", "DESTROY-06", "--seed", "3", "--max-size", "5GiB", "--max-total", "25GiB")
+    assert json.loads(planned(tmp_path, emulator, *words, "--json").stdout)["sizes_not_run"] == {}
+    ran = xencbt(tmp_path, "run", *as_host(emulator), *words, extra={"XENCBT_PASSWORD": emulator.password})
+    assert [row["sizes_not_run"] for row in ran.document["requirements"]] == [None]
+    assert max(test["largest_disk"] for test in ran.document["tests"] if test["verdict"] == "pass") > 4 << 30
+    assert "sizes not run" not in ran.stdout

@@ -8,9 +8,10 @@ from hypothesis import strategies as st
 
 from xencbt.fixtures.images import stretches
 from xencbt.harness.bitmap import BLOCK, block_count
+from xencbt.harness.sizes import GIB
 from xencbt.harness.verdicts import Violation
 from xencbt.suites.coalescing import Image, assert_same
-from xencbt.suites.edges import GIB, LARGEST, edges
+from xencbt.suites.edges import LARGEST, crossings, edges, power_of_two
 
 SIZE = 3 * BLOCK + 100
 
@@ -84,3 +85,10 @@ def test_edges_lie_on_both_sides_of_each_power_of_two() -> None:
     assert {4 * GIB // BLOCK - 1, 4 * GIB // BLOCK, 1024 * GIB // BLOCK - 1, 1024 * GIB // BLOCK} <= set(found)
     assert found[-1] == LARGEST // BLOCK - 1
     assert edges(1) == edges(BLOCK) == [0]
+
+
+def test_a_disk_that_grows_crosses_powers_of_two_whatever_it_may_grow_to() -> None:
+    assert crossings(LARGEST) == (4 * GIB, 128 * GIB, 1024 * GIB)
+    assert crossings(4 * GIB) == (GIB, 2 * GIB)
+    assert crossings(GIB + 1) == (GIB // 4, GIB // 2)
+    assert (power_of_two(LARGEST), power_of_two(GIB), power_of_two(3 * GIB)) == (128 * GIB, GIB, 2 * GIB)

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import time
+from math import inf, nextafter
 
 from xencbt.harness.linearizing import Operation
 from xencbt.harness.model import Create, Destroy, Disable, Enable, Model, Snapshot
 from xencbt.harness.outcome import Failed, Indeterminate, Ok, Outcome
 from xencbt.harness.profiles import XAPI
-from xencbt.suites.races import Answered, Called, Reading, explained
+from xencbt.suites.serial import Answered, Called, Reading, explained
 
 DONE = Ok("")
 GONE = Failed("HANDLE_INVALID", ("VDI", "OpaqueRef:1"))
@@ -96,3 +97,8 @@ def test_forty_calls_of_four_sessions_are_judged_within_a_second() -> None:
     began = time.process_time()
     assert explained(model().states, history, XAPI)
     assert time.process_time() - began < 1
+
+
+def test_a_call_that_was_overtaken_comes_after_the_one_that_overtook_it() -> None:
+    history = [at(1, 2, Disable("disk")), at(nextafter(2, inf), 3, Enable("disk"))]
+    assert statuses(*history) == {True}

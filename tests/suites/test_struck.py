@@ -36,6 +36,10 @@ def receipt(fault: Fault, *answers: Outcome | None, nth: int = 1, matched: int =
     return Receipt(Planned(fault, "VDI.snapshot", nth), NOW, firings, matched)
 
 
+def answered(fault: Fault, client: Outcome, seen_by_fault: Outcome | None) -> Outcome | None:
+    return answer_of_host("it", Planned(fault, "VDI.snapshot"), client, seen_by_fault)
+
+
 def made(*refs: str) -> tuple[Disk, ...]:
     return tuple(Disk(cast("Lab", None), ref, f"uuid of {ref}", 1, "main") for ref in refs)
 
@@ -55,9 +59,9 @@ def test_a_late_duplicate_met_the_call_that_it_waits_to_repeat() -> None:
 
 
 def test_the_hosts_answer_is_the_one_that_only_the_fault_saw() -> None:
-    assert answer_of_host("it", receipt(AnswerLost(), Ok("ref")), LOST) == Ok("ref")
-    assert answer_of_host("it", receipt(RequestDropped(), None), LOST) is None
-    assert answer_of_host("it", receipt(Duplicate(), Ok("second")), Ok("first")) == Ok("first")
+    assert answered(AnswerLost(), LOST, Ok("ref")) == Ok("ref")
+    assert answered(RequestDropped(), LOST, None) is None
+    assert answered(Duplicate(), Ok("first"), Ok("second")) == Ok("first")
 
 
 @pytest.mark.parametrize(
@@ -66,12 +70,12 @@ def test_the_hosts_answer_is_the_one_that_only_the_fault_saw() -> None:
 )
 def test_a_client_that_sees_what_the_fault_hides_is_our_own_error(fault: Fault, outcome: Outcome) -> None:
     with pytest.raises(HarnessError, match=fault.name):
-        answer_of_host("it", receipt(fault, Ok("")), outcome)
+        answered(fault, outcome, Ok(""))
 
 
 def test_a_delivered_call_whose_answer_nobody_saw_shows_nothing() -> None:
     with pytest.raises(NotExercised):
-        answer_of_host("it", receipt(AnswerLost(), None), LOST)
+        answered(AnswerLost(), LOST, None)
 
 
 def test_what_was_made_twice_is_followed_twice() -> None:

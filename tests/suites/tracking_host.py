@@ -42,8 +42,10 @@ class TrackingHost(Session):
     def call(self, method: str, *params: object, deadline_s: float | None = None) -> Outcome:
         del deadline_s
         cls, _, name = method.partition(".")
+        if cls == "session":
+            return Ok("session-uuid")
         if cls == "SR":
-            return Ok(SPACE[name])
+            return Ok(SPACE.get(name, {}))
         assert cls == "VDI", method
         answer: Callable[..., Outcome] = getattr(self, f"_{name}", partial(self._field, name))
         honest = answer(*params)
@@ -68,7 +70,18 @@ class TrackingHost(Session):
         return Ok(dict(self.records[ref]))
 
     def _create(self, record: Mapping[str, Any]) -> Outcome:
-        return Ok(self._add({**record, "cbt_enabled": False, "is_a_snapshot": False, "VBDs": []}))
+        return Ok(
+            self._add(
+                {
+                    **record,
+                    "virtual_size": str(record["virtual_size"]),
+                    "cbt_enabled": False,
+                    "is_a_snapshot": False,
+                    "VBDs": [],
+                    "current_operations": {},
+                }
+            )
+        )
 
     def _add(self, record: Mapping[str, Any]) -> str:
         ref = f"disk-{len(self.records)}"

@@ -1,4 +1,4 @@
-"""The wire passes an honest host through every fault, and shows what a host may make of one that it should not."""
+"""The line lets an honest host pass through every fault, and shows what a host makes of one that it should not."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ from xencbt.harness.capabilities import Capabilities, Capability
 from xencbt.harness.errors import HarnessError
 from xencbt.harness.faults import AnswerLost, Duplicate, Fault, Firing, Planned, Receipt, RequestDropped
 from xencbt.harness.journal import Journal
-from xencbt.harness.model import Enable, Snapshot, Write
+from xencbt.harness.model import Disable, Enable, Snapshot, Write
 from xencbt.harness.outcome import Failed, Indeterminate, Ok, Outcome
 from xencbt.harness.profiles import XAPI
 from xencbt.harness.repositories import Repository
 from xencbt.harness.verdicts import Blocked, NotExercised, Violation
-from xencbt.suites.deliveries import DISK, Switch, Wire
+from xencbt.suites.astray import Line
 from xencbt.suites.play import Play
 
 if TYPE_CHECKING:
@@ -36,17 +36,18 @@ if TYPE_CHECKING:
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 FAULTS: list[Fault] = [AnswerLost(), RequestDropped(), Duplicate()]
 EVERY = pytest.mark.parametrize("fault", FAULTS, ids=lambda fault: fault.name)
-BOTH = pytest.mark.parametrize("switch", list(Switch), ids=str)
+DISK = "disk"
+BOTH = pytest.mark.parametrize("step", [Enable(DISK), Disable(DISK)], ids=["enable", "disable"])
 
 
-class Line:
+class Fake:
     """Session, faults and control interface in one: delivers calls to the host as the armed fault says.
 
     `executions` is how often the host counts each delivery, `answered` whether the client hears what it must not,
     `second` what a second delivery is answered instead.
     """
 
-    uuid = "line"
+    uuid = ref = "line"
 
     def __init__(self, host: TrackingHost) -> None:
         self.host = host
@@ -58,12 +59,13 @@ class Line:
         self.firings: list[Firing] = []
         self.after: Callable[[str, str], object] = lambda _, __: None
 
-    def session(self) -> Line:
+    def session(self) -> Fake:
         return self
 
     @contextmanager
-    def armed(self, _: Line, planned: Planned) -> Iterator[Line]:
-        self.fault, self.planned, self.firings = planned.fault, planned, []
+    def armed(self, _: Fake, *planned: Planned) -> Iterator[Fake]:
+        (self.planned,) = planned
+        self.fault, self.firings = self.planned.fault, []
         yield self
         self.fault = None
 
@@ -71,7 +73,10 @@ class Line:
     def receipts(self) -> tuple[Receipt, ...]:
         return (Receipt(self.planned, NOW, tuple(self.firings)),)
 
-    def call(self, method: str, ref: str) -> Outcome:
+    def call(self, method: str, ref: str, *, deadline_s: float | None = None) -> Outcome:
+        del deadline_s
+        if method == "session.get_uuid":
+            return Ok(self.uuid)
         outcomes = [
             self._deliver(method, ref)
             for _ in range(1 if self.fault is None else Planned(self.fault, method).deliveries)
@@ -96,8 +101,8 @@ def host() -> TrackingHost:
 
 
 @pytest.fixture
-def line(host: TrackingHost) -> Line:
-    return Line(host)
+def fake(host: TrackingHost) -> Fake:
+    return Fake(host)
 
 
 @pytest.fixture(params=[True, False], ids=["counted", "uncounted"])
@@ -107,12 +112,12 @@ def counted(request: pytest.FixtureRequest) -> bool:
 
 @pytest.fixture
 def lab(
-    host: TrackingHost, line: Line, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, *, counted: bool
+    host: TrackingHost, fake: Fake, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, *, counted: bool
 ) -> Iterator[Lab]:
     monkeypatch.setattr("xencbt.fixtures.disks.import_ranges", lambda _, ref, writes: host.write(ref, writes))
     journal = Journal(tmp_path / "journal", "run")
     bench = Bench(
-        target=Target("http://127.0.0.1", "root", "secret", control=cast("Control", line) if counted else None),
+        target=Target("http://127.0.0.1", "root", "secret", control=cast("Control", fake) if counted else None),
         session=host,
         recorder=host.recorder,
         product=cast("Product", None),
@@ -131,8 +136,8 @@ def lab(
 
 
 @pytest.fixture
-def wire(lab: Lab, line: Line) -> Wire:
-    return Wire(lab, cast("Faults", line))
+def line(lab: Lab, fake: Fake) -> Line:
+    return Line(lab, cast("Faults", fake))
 
 
 def begun(lab: Lab, *, enabled: bool) -> Play:
@@ -148,102 +153,105 @@ def begun(lab: Lab, *, enabled: bool) -> Play:
 @EVERY
 @BOTH
 @pytest.mark.parametrize("enabled", [True, False])
-def test_an_honest_host_passes(lab: Lab, wire: Wire, switch: Switch, fault: Fault, *, enabled: bool) -> None:
+def test_an_honest_host_passes(lab: Lab, line: Line, step: Enable | Disable, fault: Fault, *, enabled: bool) -> None:
     play = begun(lab, enabled=enabled)
-    wire.strike(play, switch, fault, calls=2)
-    assert play.model.enabled(DISK) is (enabled if isinstance(fault, RequestDropped) else switch.wanted)
-    wire.repeat(play, switch)
-    assert play.model.enabled(DISK) is switch.wanted
+    for _ in range(2):
+        line.strike(play, step, fault)
+    assert play.model.enabled(DISK) is (enabled if isinstance(fault, RequestDropped) else isinstance(step, Enable))
+    line.repeat(play, step)
+    assert play.model.enabled(DISK) is isinstance(step, Enable)
 
 
-def test_calls_that_fail_undisturbed_block_the_test(lab: Lab, host: TrackingHost, line: Line) -> None:
+def test_calls_that_fail_undisturbed_block_the_test(lab: Lab, host: TrackingHost, fake: Fake) -> None:
     host.twists["VDI.disable_cbt"] = lambda _: Failed("OPERATION_NOT_ALLOWED")
     with pytest.raises(Blocked, match="undisturbed calls through the interceptor"):
-        Wire(lab, cast("Faults", line))
+        Line(lab, cast("Faults", fake))
 
 
 @BOTH
-def test_a_half_happened_call_is_seen(lab: Lab, wire: Wire, host: TrackingHost, line: Line, switch: Switch) -> None:
-    play = begun(lab, enabled=not switch.wanted)
+def test_a_half_happened_call_is_seen(
+    lab: Lab, line: Line, host: TrackingHost, fake: Fake, step: Enable | Disable
+) -> None:
+    play = begun(lab, enabled=isinstance(step, Disable))
 
     def roll_back(_: str, ref: str) -> None:
-        host.records[ref]["cbt_enabled"] = not switch.wanted
+        host.records[ref]["cbt_enabled"] = isinstance(step, Disable)
 
-    line.after = roll_back
-    with pytest.raises(Violation, match=rf"cbt_enabled of disk is wrong after VDI\.{switch.value} with answer-lost"):
-        wire.strike(play, switch, AnswerLost())
+    fake.after = roll_back
+    with pytest.raises(Violation, match=r"cbt_enabled of disk is wrong after (enable|disable)_cbt of disk"):
+        line.strike(play, step, AnswerLost())
 
 
-def test_a_dropped_request_that_took_effect_is_seen(lab: Lab, wire: Wire, host: TrackingHost, line: Line) -> None:
+def test_a_dropped_request_that_took_effect_is_seen(lab: Lab, line: Line, host: TrackingHost, fake: Fake) -> None:
     play = begun(lab, enabled=False)
-    line.after = lambda _, ref: host.records[ref].update(cbt_enabled=True)
-    with pytest.raises(Violation, match=r"the disk changed by VDI\.enable_cbt with request-dropped"):
-        wire.strike(play, Switch.ENABLE, RequestDropped())
+    fake.after = lambda _, ref: host.records[ref].update(cbt_enabled=True)
+    with pytest.raises(Violation, match=r"cbt_enabled of disk is wrong after enable_cbt of disk with request-dropped"):
+        line.strike(play, Enable(DISK), RequestDropped())
 
 
-def test_a_record_that_disagrees_with_the_getter_is_seen(lab: Lab, wire: Wire, host: TrackingHost) -> None:
+def test_a_record_that_disagrees_with_the_getter_is_seen(lab: Lab, line: Line, host: TrackingHost) -> None:
     play = begun(lab, enabled=False)
     host.twists["VDI.get_record"] = lambda answer: Ok(cast("Any", answer).value | {"cbt_enabled": False})
-    with pytest.raises(Violation, match="the record's cbt_enabled is wrong"):
-        wire.strike(play, Switch.ENABLE, AnswerLost())
+    with pytest.raises(Violation, match="half done: enable_cbt of disk with answer-lost"):
+        line.strike(play, Enable(DISK), AnswerLost())
 
 
-def test_a_refused_repetition_is_seen(lab: Lab, wire: Wire, host: TrackingHost) -> None:
+def test_a_refused_repetition_is_seen(lab: Lab, line: Line, host: TrackingHost) -> None:
     play = begun(lab, enabled=True)
-    wire.strike(play, Switch.DISABLE, AnswerLost())
+    line.strike(play, Disable(DISK), AnswerLost())
     host.twists["VDI.disable_cbt"] = lambda _: Failed("SR_BACKEND_FAILURE_458")
     with pytest.raises(Violation, match="undisturbed"):
-        wire.repeat(play, Switch.DISABLE)
+        line.repeat(play, Disable(DISK))
 
 
 @EVERY
-def test_another_disk_that_changes_is_seen(lab: Lab, wire: Wire, host: TrackingHost, line: Line, fault: Fault) -> None:
+def test_another_disk_that_changes_is_seen(lab: Lab, line: Line, host: TrackingHost, fake: Fake, fault: Fault) -> None:
     play = begun(lab, enabled=False)
-    bystander = wire._bystander.ref
-    line.after = lambda _, __: host.records[bystander].update(name_label="touched")
+    bystander = line._bystander._disk.ref
+    fake.after = lambda _, __: host.records[bystander].update(name_label="touched")
     with pytest.raises(Violation, match="name_label"):
-        wire.strike(play, Switch.ENABLE, fault)
+        line.strike(play, Enable(DISK), fault)
 
 
-def test_another_disk_that_loses_changes_is_seen(lab: Lab, wire: Wire, host: TrackingHost, line: Line) -> None:
+def test_another_disk_that_loses_changes_is_seen(lab: Lab, line: Line, host: TrackingHost, fake: Fake) -> None:
     play = begun(lab, enabled=False)
-    chain, position = host.places[wire._bystander.ref]
-    line.after = lambda _, __: host.chains[chain][position].clear()
+    chain, position = host.places[line._bystander._disk.ref]
+    fake.after = lambda _, __: host.chains[chain][position].clear()
     with pytest.raises(Violation, match="another disk's recorded changes moved"):
-        wire.strike(play, Switch.ENABLE, Duplicate())
+        line.strike(play, Enable(DISK), Duplicate())
 
 
 @EVERY
-def test_an_answer_that_should_have_been_lost_is_our_trouble(lab: Lab, wire: Wire, line: Line, fault: Fault) -> None:
+def test_an_answer_that_should_have_been_lost_is_our_trouble(lab: Lab, line: Line, fake: Fake, fault: Fault) -> None:
     play = begun(lab, enabled=False)
-    line.answered = True
+    fake.answered = True
     if isinstance(fault, Duplicate):
-        wire.strike(play, Switch.ENABLE, fault)
+        line.strike(play, Enable(DISK), fault)
         return
     with pytest.raises(HarnessError, match="was answered"):
-        wire.strike(play, Switch.ENABLE, fault)
+        line.strike(play, Enable(DISK), fault)
 
 
 @pytest.mark.parametrize("counted", [True], indirect=True)
-def test_executing_more_than_was_delivered_is_seen(lab: Lab, wire: Wire, line: Line) -> None:
+def test_executing_more_than_was_delivered_is_seen(lab: Lab, line: Line, fake: Fake) -> None:
     play = begun(lab, enabled=False)
-    line.executions = lambda _: 2
+    fake.executions = lambda _: 2
     with pytest.raises(Violation, match="executed more often than it was delivered") as caught:
-        wire.strike(play, Switch.ENABLE, AnswerLost())
+        line.strike(play, Enable(DISK), AnswerLost())
     assert (caught.value.expected, caught.value.actual) == (("1 executions",), "2 executions")
 
 
 @pytest.mark.parametrize("counted", [True], indirect=True)
-def test_a_delivery_that_was_not_executed_exercises_nothing(lab: Lab, wire: Wire, line: Line) -> None:
+def test_a_delivery_that_was_not_executed_exercises_nothing(lab: Lab, line: Line, fake: Fake) -> None:
     play = begun(lab, enabled=False)
-    line.executions = lambda _: 0
+    fake.executions = lambda _: 0
     with pytest.raises(NotExercised, match="executed 0 of 2 deliveries"):
-        wire.strike(play, Switch.ENABLE, Duplicate())
+        line.strike(play, Enable(DISK), Duplicate())
 
 
 @BOTH
-def test_a_refused_second_delivery_is_a_violation(wire: Wire, lab: Lab, line: Line, switch: Switch) -> None:
-    play = begun(lab, enabled=not switch.wanted)
-    line.second = Failed("VDI_CBT_ENABLED", ("ref",))
+def test_a_refused_second_delivery_is_a_violation(line: Line, lab: Lab, fake: Fake, step: Enable | Disable) -> None:
+    play = begun(lab, enabled=isinstance(step, Disable))
+    fake.second = Failed("VDI_CBT_ENABLED", ("ref",))
     with pytest.raises(Violation, match="second of two deliveries"):
-        wire.strike(play, switch, Duplicate())
+        line.strike(play, step, Duplicate())
