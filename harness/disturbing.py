@@ -9,7 +9,7 @@ from xencbt.fixtures.disasters import in_storage
 from xencbt.fixtures.disks import Disk
 from xencbt.fixtures.lab import Lab
 from xencbt.harness.endpoint import Endpoint
-from xencbt.harness.errors import HarnessError
+from xencbt.harness.errors import HarnessError, NeverCameBack
 from xencbt.harness.faults import (
     Call,
     Duplicate,
@@ -26,8 +26,9 @@ from xencbt.harness.faults import (
 )
 from xencbt.harness.faults.watch import now
 from xencbt.harness.outcome import Ok, Outcome
-from xencbt.harness.recovering import QUIET_WINDOW_S, recovered
+from xencbt.harness.recovering import QUIET_WINDOW_S, RECOVERY_DEADLINE_S, recovered
 from xencbt.harness.session import Session
+from xencbt.harness.verdicts import Axis, Violation, judging
 from xencbt.proxies.interceptor import Interceptor
 
 ON_THE_WIRE = frozenset({Layer.TRANSPORT, Layer.API})
@@ -109,12 +110,14 @@ class Faults:
         not reach or trust the target: a lost call then says nothing of the target.
         """
         at_work = Armed(planned)
+        self._lab.note("arm", planned=planned, vdi=None if on is None else on.ref)
         try:
             with ExitStack() as armed:
                 self._arm(armed, at_work, session, planned, on)
                 yield at_work
         finally:
             self._receipts.extend(at_work.receipts)
+            self._lab.note("heal")
         self._recovered(planned)
         at_work.require_fired()
 
@@ -170,8 +173,17 @@ class Faults:
             return answers[-1]
 
         recovered(ask, " and ".join(dict.fromkeys(each.fault.name for each in planned)), quiet_s=quiet_s)
-        if not isinstance(answers[-1], Ok):
+        if isinstance(answers[-1], Ok):
+            return
+        try:
             self._lab.bench.recover()
+        except NeverCameBack as error:
+            with judging(Axis.RECOVERY):
+                raise Violation(
+                    "the host lets nobody log in after what went wrong was healed",
+                    expected=(f"a session within {RECOVERY_DEADLINE_S:g} s",),
+                    actual=str(error),
+                ) from error
 
     def missed(self, *receipts: Receipt) -> None:
         """Take the receipts of planned faults that were never armed: the calls that they wait for never came."""

@@ -15,3 +15,7 @@ class TargetUnreachable(XencbtError):
 
 class HarnessError(XencbtError):
     """The harness or the lab broke, so nothing can be said of the target: verdict `error`, exit code 4."""
+
+
+class NeverCameBack(HarnessError):
+    """The target stopped serving and did not serve again by the recovery deadline."""

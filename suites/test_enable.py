@@ -546,6 +546,17 @@ def test_enabling_and_disabling_one_disk_leaves_its_relatives_alone(disk: Disk) 
         assert_listed(baseline, other, {9})
 
 
+@decides("ENABLE-20")
+def test_the_other_disks_of_the_vm_are_left_alone(disk: Disk) -> None:
+    """One that is tracked and one that is not, while a third disk of the same VM is switched on and off."""
+    lab = disk.lab
+    with lab.precondition("a VM with three disks"):
+        others = lab.create_disk(), lab.create_disk().enable_cbt()
+        lab.create_vm(disk, *others)
+    with lab.unchanged(*others, after="enabling and disabling another disk of the VM"):
+        disk.enable_cbt().disable_cbt()
+
+
 def _alone(lab: Lab) -> Offer:
     """Return what situations without other disks can be made of."""
     return replace(Offer.of(lab).narrowed(srs=WRITABLE), beside=frozenset())

@@ -15,6 +15,7 @@ from xencbt.harness.decides import decides
 from xencbt.harness.expectations import refusals
 from xencbt.harness.model import Enable, Resize, Snapshot, Write
 from xencbt.harness.needs import needs
+from xencbt.harness.outcome import Failed
 from xencbt.harness.sizes import Reach
 from xencbt.harness.verdicts import Violation
 from xencbt.suites.edges import LARGEST, crossings, edges, power_of_two
@@ -22,7 +23,7 @@ from xencbt.suites.guests import undisturbed
 from xencbt.suites.histories import SIZE, WRITING, History, histories, perform
 from xencbt.suites.listing import assert_listed, assert_lists_as_before, block_map
 from xencbt.suites.play import Play
-from xencbt.suites.restoring import assert_safe
+from xencbt.suites.restoring import assert_safe, assert_same_content
 from xencbt.suites.situations import IN_POWER_STATES
 
 STEP = 2 * MIB
@@ -50,6 +51,15 @@ def played(lab: Lab, history: History) -> Play:
     return play
 
 
+def listed(play: Play) -> dict[tuple[str, str], Bitmap]:
+    """List from each snapshot to each later one; what one bitmap says by itself is judged elsewhere (LIST-02)."""
+    disks = play.disks
+    return {
+        (first, last): disks[first].changed_blocks_to(disks[last])
+        for first, last in combinations(play.names_of_snapshots(), 2)
+    }
+
+
 def joined(bitmaps: dict[tuple[str, str], Bitmap], first: str, middle: str, last: str) -> Bitmap:
     """Return the two steps from `first` over `middle` to `last` as one bitmap."""
     return bitmaps[first, middle] | bitmaps[middle, last]
@@ -61,17 +71,19 @@ def test_two_steps_lose_no_block_that_one_step_shows(lab: Lab, history: History)
     """However a backup goes from one snapshot to a later one: directly or by way of any between, nothing is lost."""
     with lab.example():
         play = played(lab, history)
-        bitmaps = play.listings()
+        bitmaps = listed(play)
         for first, middle, last in combinations(play.names_of_snapshots(), 3):
-            missed = play.model.bounds(first, last).must - joined(bitmaps, first, middle, last).blocks
-            if missed:
-                steps, disks = joined(bitmaps, first, middle, last), play.disks
-                raise Violation(
-                    f"by way of {middle} a backup loses {describe(missed)}",
-                    expected=(str(bitmaps[first, last]),),
-                    actual=str(steps),
-                    block_map=block_map(steps, missed | bitmaps[first, last].blocks, disks[first], disks[last]),
-                )
+            must, disks = play.model.bounds(first, last).must, play.disks
+            ways = {"directly": bitmaps[first, last], f"by way of {middle}": joined(bitmaps, first, middle, last)}
+            for way, bitmap in ways.items():
+                missed = must - bitmap.blocks
+                if missed:
+                    raise Violation(
+                        f"{way} a backup loses {describe(missed)}",
+                        expected=(f"at least {describe(must)}",),
+                        actual=str(bitmap),
+                        block_map=block_map(bitmap, must, disks[first], disks[last]),
+                    )
 
 
 @decides("LIST-12")
@@ -80,7 +92,7 @@ def test_two_steps_show_what_one_step_shows(lab: Lab, history: History) -> None:
     """Both ways mark the same blocks."""
     with lab.example():
         play = played(lab, history)
-        bitmaps = play.listings()
+        bitmaps = listed(play)
         for first, middle, last in combinations(play.names_of_snapshots(), 3):
             direct, steps, disks = bitmaps[first, last], joined(bitmaps, first, middle, last), play.disks
             if direct.blocks != steps.blocks:
@@ -127,6 +139,21 @@ def test_the_bitmap_covers_a_disk_that_grows_again_and_again(lab: Lab, growths: 
             play.do(Write("a", disk.size - 1, 1))
             play.do(Snapshot("a", f"after {number}"))
         play.listings()
+
+
+@decides("LIST-02")
+@needs("raw-export")
+def test_what_is_written_to_a_snapshot_is_listed_on_both_sides_of_it(lab: Lab) -> None:
+    """Where the host lets anybody write to one: it differs then from what came before it, and from what came after."""
+    disk, baseline = tracked(lab)
+    middle = disk.write(block=1).snapshot()
+    last = disk.write(block=2).snapshot()
+    before = middle.read()
+    if isinstance(middle.try_write(3 * BLOCK, BLOCK), Failed):
+        assert_same_content(middle.read(), before, "a snapshot after a refused write")
+    for earlier, later in combinations((baseline, middle, last, disk), 2):
+        bitmap = assert_listed(earlier, later, ())
+        assert_safe(bitmap, earlier.read(), later.read(), between=(earlier, later))
 
 
 @decides("LIST-02")
