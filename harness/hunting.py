@@ -33,7 +33,8 @@ _PRELOADED = deciding_tests()
 class Errand:
     """A run to make: the words for `xencbt run`, and the folder that is its own.
 
-    It ends at the first failed test that speaks of one of `until`; None: it goes on. Tests in `without` are left out.
+    It ends at the first failed test that speaks of one of `until`; None: it goes on. Tests in `without` are left out,
+    those in `first` go first.
     """
 
     name: str
@@ -41,6 +42,7 @@ class Errand:
     folder: Path
     until: frozenset[str] | None = None
     without: frozenset[str] = frozenset()
+    first: frozenset[str] = frozenset()
 
     @property
     def command(self) -> str:
@@ -64,7 +66,7 @@ def hunt(errand: Errand) -> None:
     """Make the run, and end this process with its exit code; what it says goes to a file of the errand's folder."""
     with alone(errand.folder):
         front = Front(command=errand.command, shrink=False)
-        judged_by_pytest(front, errand.arguments, plugins=[Hunt(errand.until, errand.without)])
+        judged_by_pytest(front, errand.arguments, plugins=[Hunt(errand.until, errand.without, errand.first)])
     if front.usage is not None:
         print(front.usage, file=sys.stderr)
     sys.exit(Exit.USAGE if front.usage is not None else Exit.ERROR if front.exit is None else front.exit)
@@ -89,9 +91,12 @@ def alone(folder: Path) -> Generator[None]:
 class Hunt:
     """A plugin of pytest: examples before searches, each the cheapest first, and an end at the kill."""
 
-    def __init__(self, until: frozenset[str] | None, without: Collection[str]) -> None:
+    def __init__(
+        self, until: frozenset[str] | None, without: Collection[str] = (), first: Collection[str] = ()
+    ) -> None:
         self._until = until
         self._without = without
+        self._first = first
         self._costs = costs()
         self._searching = searching_tests()
 
@@ -102,10 +107,10 @@ class Hunt:
         kept = [item for item in items if test_id(item).partition("[")[0] not in self._without]
         items[:] = sorted(kept, key=self._price)
 
-    def _price(self, item: pytest.Item) -> tuple[bool, int]:
+    def _price(self, item: pytest.Item) -> tuple[bool, bool, int]:
         test = test_id(item)
-        cost = self._costs.get(test)
-        return test.partition("[")[0] in self._searching, 0 if cost is None else cost.calls
+        function, cost = test.partition("[")[0], self._costs.get(test)
+        return function not in self._first, function in self._searching, 0 if cost is None else cost.calls
 
     @pytest.hookimpl(wrapper=True, tryfirst=True)
     def pytest_runtest_makereport(

@@ -28,7 +28,7 @@ def judged_by_pytest(
     if not any(_names_a_place(word) for word in for_pytest):
         # a conftest.py where the command happens to be started has no say in how the suites judge
         words += ["--noconftest", "--pyargs", xencbt.suites.__name__]
-    signal.signal(signal.SIGTERM, _interrupt)
+    signal.signal(signal.SIGTERM, interrupt)
     try:
         return pytest.main([*words, *for_pytest, IGNORE_REWRITING], plugins=[front, *plugins])
     except SystemExit:  # from a conftest.py or a plugin: whatever it says, nothing was judged
@@ -46,6 +46,6 @@ def _names_a_place(word: str) -> bool:
         return False
 
 
-def _interrupt(signum: int, frame: FrameType | None) -> None:  # noqa: ARG001  the signature of a signal handler
+def interrupt(signum: int, frame: FrameType | None) -> None:  # noqa: ARG001  the signature of a signal handler
     """Make SIGTERM end a run as Ctrl-C does: what was created is removed, and run.json says it is not complete."""
     raise KeyboardInterrupt

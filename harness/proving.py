@@ -4,7 +4,7 @@ import datetime as dt
 import json
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -70,9 +70,12 @@ class Prover:
         return self._errand(defect, DESIGN, words, until=frozenset({declared}))
 
     def _rest(self, defect: Planted) -> Errand:
-        own = frozenset(deciding_tests().get(defect.breaks[0], ()))
+        deciding = deciding_tests()
+        tests = [frozenset(deciding.get(requirement, ())) for requirement in defect.breaks]
         every = frozenset(row.id for row in CATALOGUE)
-        return self._errand(defect, REST, (*self._against(defect), *self._seeded), until=every, without=own)
+        words = (*self._against(defect), *self._seeded)
+        errand = self._errand(defect, REST, words, until=every)
+        return replace(errand, without=tests[0], first=frozenset().union(*tests[1:]))
 
     def _whole(self, defect: Planted) -> Errand:
         return self._errand(defect, WHOLE, (*self._against(defect), *self._seeded))
@@ -84,9 +87,8 @@ class Prover:
         words: tuple[str, ...],
         *,
         until: frozenset[str] | None = None,
-        without: frozenset[str] = frozenset(),
     ) -> Errand:
-        return Errand(f"{kind}-{defect.name}", words, self.folder / kind / defect.name, until, without)
+        return Errand(f"{kind}-{defect.name}", words, self.folder / kind / defect.name, until)
 
     def _against(self, defect: Planted) -> tuple[str, ...]:
         return (f"--defect={defect.name}", *defect.needs, "--strict")

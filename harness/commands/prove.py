@@ -4,6 +4,7 @@ import argparse
 import json
 import os
 import shutil
+import signal
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -12,6 +13,7 @@ from tempfile import TemporaryDirectory
 from xencbt.fixtures.emulator.defects import DEFECTS
 from xencbt.harness.commands import Commands
 from xencbt.harness.errors import UsageError
+from xencbt.harness.in_pytest import interrupt
 from xencbt.harness.judge import suite_identity
 from xencbt.harness.proof import Clean, Hunted, Planted, Proof, part
 from xencbt.harness.proving import Prover
@@ -54,6 +56,7 @@ def _prove(chosen: argparse.Namespace, _: list[str]) -> int:
     except UsageError as error:
         print(f"xencbt: {error}", file=sys.stderr)
         return Exit.USAGE
+    signal.signal(signal.SIGTERM, interrupt)
     print(proof_text.beginning(len(defects), len(DEFECTS), seed, workers), flush=True)
     try:
         proof = _proven(defects, folder, seed=seed, workers=workers, full=chosen.full, partial=partial)

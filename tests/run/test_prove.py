@@ -1,6 +1,8 @@
 """`xencbt prove` as its user meets it: what it calls a kill, and what not."""
 
 import json
+import signal
+import time
 from pathlib import Path
 from typing import Any
 
@@ -51,6 +53,39 @@ def test_what_cannot_be_meant_is_refused(tmp_path: Path, words: tuple[str, ...],
     ran = finish(start(tmp_path, "prove", *words), tmp_path)
     assert (ran.exit, said in ran.stderr) == (3, True), ran.stderr
     assert list(tmp_path.glob("xencbt-*")) == []
+
+
+@pytest.mark.parametrize("signum", [signal.SIGINT, signal.SIGTERM])
+def test_what_is_interrupted_proves_nothing_and_leaves_no_process(tmp_path: Path, signum: signal.Signals) -> None:
+    process = start(tmp_path, "prove", "--defect", "roll-drops-bits", "--seed", "1", "--out", "proof")
+    assert process.stdout is not None
+    assert process.stdout.readline() == "seed     1\n"
+    end = time.monotonic() + 60
+    while not (below := descendants(process.pid, deep=4)):
+        assert time.monotonic() < end
+        time.sleep(0.05)  # between two looks at a condition that has a deadline
+    process.send_signal(signum)
+    ran = finish(process, tmp_path)
+    assert (ran.exit, "interrupted" in ran.stderr) == (130, True), ran.stderr
+    assert not (tmp_path / "proof" / "prove.json").exists()
+    gone = time.monotonic() + 10
+    while alive := [pid for pid in below if Path(f"/proc/{pid}").exists()]:
+        assert time.monotonic() < gone, alive
+        time.sleep(0.05)  # between two looks at a condition that has a deadline
+
+
+def descendants(pid: int, *, deep: int) -> set[int]:
+    """Return the processes below `pid` once they are `deep` enough: forks of forks, with a host that they started."""
+    found, level = set[int](), {pid}
+    for _ in range(deep - 1):
+        level = {
+            int(child)
+            for parent in level
+            for task in Path(f"/proc/{parent}/task").glob("*/children")
+            for child in task.read_text().split()
+        }
+        found |= level
+    return found if level else set()
 
 
 def proven(folder: Path, *defects: Defect) -> dict[str, Hunted]:

@@ -34,9 +34,7 @@ def main(argv: Sequence[str]) -> int:
     parser.add_argument("--seeds", type=int, default=50, help="1 to this one, in each profile (%(default)s)")
     parser.add_argument("--profile", choices=PROFILES, action="append", help="only this one")
     parser.add_argument("--results", type=Path, default=Path("false-alarms.jsonl"), help="(%(default)s)")
-    parser.add_argument(
-        "--conservative", action="store_true", help="hosts that mark too much, not the clean one"
-    )
+    parser.add_argument("--conservative", action="store_true", help="hosts that mark too much, not the clean one")
     parser.add_argument("--tell", action="store_true", help="make no run, only tell of those in the results")
     chosen = parser.parse_args(argv)
     profiles = chosen.profile or PROFILES
