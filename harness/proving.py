@@ -27,7 +27,8 @@ class Prover:
     """Sends out a run for each thing to be proven, and gathers what comes back.
 
     `folder` is for the runs; `tell` gets each Hunted and each Clean that is decided. With `full` every test is tried on
-    every defect. `partial`: the clean host is judged only by what the defects declare.
+    every defect; with `only_design` none but those of the requirement it declares. `partial`: the clean host is judged
+    only by what the defects declare.
     """
 
     folder: Path
@@ -35,6 +36,7 @@ class Prover:
     full: bool
     partial: bool
     tell: Callable[[Hunted | Clean], None]
+    only_design: bool = False
     clean: dict[str, Clean] = field(default_factory=dict)
     hunted: dict[str, Hunted] = field(default_factory=dict)
 
@@ -105,7 +107,7 @@ class Prover:
             self.tell(self.clean[name])
             return ()
         hunted = self.hunted[name] = self.hunted[name].after(kind, came)
-        if kind == DESIGN and hunted.kill is None and not came.trouble:
+        if kind == DESIGN and hunted.kill is None and not came.trouble and not self.only_design:
             return (self._rest(hunted.defect),)
         self.tell(hunted)
         return ()

@@ -42,26 +42,25 @@ def kill_score() -> dict[str, Any] | None:
     return None if told is None else told["score"]
 
 
-def may_add(told: Mapping[str, Any]) -> bool:
-    """Tell whether a proof of some defects may be added: what is recorded was measured of the very same suites."""
-    before = recorded()
-    return before is not None and before["score"]["suite_hash"] == told["suite_hash"]
-
-
 def record(told: Mapping[str, Any]) -> None:
-    """Keep what a proof found (what prove.json says) with the suites; a partial one is added to what is recorded."""
+    """Keep what a proof found (what prove.json says) with the suites; a partial one is added to what is recorded.
+
+    Each defect keeps the hash of the suites that met it; the score has it where it is the same of all.
+    """
     suite = told["suite"]
-    defects = {row["name"]: {name: row[name] for name in KEPT} for row in told["defects"]}
+    met = {"suite_hash": suite["suite_hash"]}
+    defects = {row["name"]: {name: row[name] for name in KEPT} | met for row in told["defects"]}
     about = {"seed": told["seed"], "clean": [{name: one[name] for name in CLEAN} for one in told["clean"]]}
     if told["partial"]:
-        before = recorded() or {}
+        before = recorded() or {"defects": []}
         defects = {row["name"]: row for row in before["defects"]} | defects
-        about = {name: before[name] for name in about}
+        about = {name: before.get(name, value) for name, value in about.items()}
+    hashes = {row["suite_hash"] for row in defects.values()}
     score = scored(defects.values()) | {
         "date": told["started"][:10],
         "version": suite["version"],
         "catalogue_hash": suite["catalogue_hash"],
-        "suite_hash": suite["suite_hash"],
+        "suite_hash": hashes.pop() if len(hashes) == 1 else "",
     }
     rows = sorted(defects.values(), key=lambda row: (row["layer"], row["name"]))
     text = json.dumps({"score": score, **about, "defects": rows}, ensure_ascii=False, indent=1)

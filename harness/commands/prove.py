@@ -36,6 +36,9 @@ def add(commands: Commands) -> None:
     proving.add_argument("--chapter", metavar="NAME", action="append", help="only those that break this chapter")
     proving.add_argument("--part", metavar="K/N", help="only the Kth of N parts, each with some of every chapter")
     proving.add_argument("--full", action="store_true", help="every test against every defect, to the end")
+    proving.add_argument(
+        "--only-design", action="store_true", help="a defect that its own requirement misses meets no other test"
+    )
     proving.add_argument("--seed", metavar="N", help="the seed of all runs; default: a fresh one, printed")
     proving.add_argument("-n", dest="workers", metavar="N", help="runs at a time; default: one for each core")
     proving.add_argument("--out", metavar="DIR", help=f"output folder; default: {OUT}, numbered if it exists")
@@ -59,7 +62,7 @@ def _prove(chosen: argparse.Namespace, _: list[str]) -> int:
     signal.signal(signal.SIGTERM, interrupt)
     print(proof_text.beginning(len(defects), len(DEFECTS), seed, workers), flush=True)
     try:
-        proof = _proven(defects, folder, seed=seed, workers=workers, full=chosen.full, partial=partial)
+        proof = _proven(defects, folder, chosen, seed=seed, workers=workers, partial=partial)
     except KeyboardInterrupt:
         print("xencbt: interrupted: nothing was proven", file=sys.stderr)
         return Exit.INTERRUPTED
@@ -77,18 +80,20 @@ def _prove(chosen: argparse.Namespace, _: list[str]) -> int:
 
 
 def _may_record(chosen: argparse.Namespace, *, partial: bool) -> None:
-    if chosen.record and partial and not kill_score.may_add(suite_identity()):
-        raise UsageError("--record adds to a record of these very suites, and there is none: prove all defects first")
+    if chosen.record and partial and kill_score.recorded() is None:
+        raise UsageError("--record adds a selection to what is recorded, and nothing is: prove all defects first")
 
 
-def _proven(defects: Sequence[Planted], folder: Path, *, seed: int, workers: int, full: bool, partial: bool) -> Proof:
+def _proven(
+    defects: Sequence[Planted], folder: Path, chosen: argparse.Namespace, *, seed: int, workers: int, partial: bool
+) -> Proof:
     """Prove in a folder that goes, but for the runs that did not do what is hoped for: those are kept to look at."""
     with TemporaryDirectory(prefix="xencbt-prove-") as runs:
 
         def tell(decided: Hunted | Clean) -> None:
             print(proof_text.line(decided), flush=True)
 
-        prover = Prover(Path(runs), seed, full=full, partial=partial, tell=tell)
+        prover = Prover(Path(runs), seed, full=chosen.full, partial=partial, tell=tell, only_design=chosen.only_design)
         proof = prover.prove(defects, workers=workers, suite=suite_identity())
         for place in prover.worth_keeping():
             shutil.copytree(place, folder / "runs" / place.relative_to(runs))

@@ -23,7 +23,8 @@ from tests.proof.sites import Site, reached, sites
 from xencbt.fixtures.emulator.defects import DEFECTS, Defect
 from xencbt.harness.errands import Ended, Errands
 from xencbt.harness.hunting import Errand
-from xencbt.suites.index import deciding_tests
+from xencbt.harness.verdicts import chapter_of
+from xencbt.suites.index import deciding_tests, searching_tests
 from xencbt.suites.kill_score import suite_hash
 
 DEADLINE_S = 600.0
@@ -36,6 +37,7 @@ class Proving:
 
     results: Path
     folder: Path
+    examples: bool = False
     rows: list[dict[str, Any]] = field(default_factory=list)
     met: int = 0
 
@@ -89,7 +91,7 @@ class Proving:
         self.met += 1
         words = (f"--defect={defect.name}", *defect.needs, "--strict", f"--requirement={defect.breaks[0]}", SEED)
         name = f"{kind} {defect.name}"
-        return Deletion(name, words, self.folder / str(self.met), site=site, only=only)
+        return Deletion(name, words, self.folder / str(self.met), site=site, only=only, examples=self.examples)
 
     def ended(self, ended: Ended) -> None:
         """Keep what a run has found; one that broke shows nothing."""
@@ -140,7 +142,9 @@ def summary(proving: Proving, defects: Sequence[Defect]) -> str:
     looked = {row["defect"] for row in proving.rows if row["kind"] == "look"}
     declared = {defect.breaks[0] for defect in defects if defect.name in looked}
     deciding = deciding_tests()
-    tests = {test.rpartition("::")[2] for each in declared for test in deciding.get(each, ())}
+    tested = {test for each in declared for test in deciding.get(each, ())}
+    tested -= searching_tests() if proving.examples else set()
+    tests = {test.rpartition("::")[2] for test in tested}
     sources = {each.stem: each.read_text(encoding="utf-8") for each in SUITES.glob("*.py")}
     every = {str(site) for site in reached(sources, tests)}
     deletions = [row for row in proving.rows if row["kind"] == "deletion"]
@@ -160,12 +164,15 @@ def main(argv: Sequence[str]) -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--results", type=Path, default=Path("assertions.jsonl"), help="(%(default)s)")
     parser.add_argument("--defect", action="append", choices=sorted(DEFECTS), metavar="NAME", help="only this one")
+    parser.add_argument("--chapter", action="append", help="only defects that declare to break this chapter")
+    parser.add_argument("--examples", action="store_true", help="leave out tests that draw what they do: much faster")
     parser.add_argument("-n", dest="workers", type=int, default=2, help="runs at a time (%(default)s)")
     parser.add_argument("--tell", action="store_true", help="make no run, only tell of those in the results")
     chosen = parser.parse_args(argv)
     defects = [DEFECTS[name] for name in chosen.defect or DEFECTS]
+    defects = [each for each in defects if not chosen.chapter or chapter_of(each.breaks[0]) in chosen.chapter]
     with tempfile.TemporaryDirectory(prefix="xencbt-assertions-") as folder:
-        proving = Proving(chosen.results, Path(folder))
+        proving = Proving(chosen.results, Path(folder), examples=chosen.examples)
         proving.read()
         if not chosen.tell:
             prove(proving, defects, chosen.workers)

@@ -19,6 +19,7 @@ from xencbt.harness.in_pytest import judged_by_pytest
 from xencbt.harness.plugin.items import test_id
 from xencbt.harness.plugin.stash import TRIAL
 from xencbt.harness.run import Front
+from xencbt.suites.index import searching_tests
 
 SUITES = Path(xencbt.suites.__path__[0])
 FOUND = "found.json"
@@ -26,10 +27,14 @@ FOUND = "found.json"
 
 @dataclass(frozen=True, slots=True)
 class Deletion(Errand):
-    """A run by the tests `only` (ids; none: all that are selected), without the assertion at `site`, if any."""
+    """A run by the tests `only` (ids; none: all that are selected), without the assertion at `site`, if any.
+
+    With `examples` tests that draw what they do are left out.
+    """
 
     site: Site | None = None
     only: frozenset[str] = frozenset()
+    examples: bool = False
 
 
 def run(errand: Errand) -> None:
@@ -38,7 +43,7 @@ def run(errand: Errand) -> None:
     with alone(errand.folder):
         if errand.site is not None:
             _import_without(errand.site)
-        found = Found(errand.only)
+        found = Found(errand.only, searching_tests() if errand.examples else frozenset())
         modules = sorted({test.partition("::")[0] for test in errand.only})
         places = [f"xencbt.{module}" for module in modules] or [xencbt.suites.__name__]
         front = Front(command=errand.command, shrink=False)
@@ -49,8 +54,9 @@ def run(errand: Errand) -> None:
 class Found:
     """A plugin of pytest: leaves out what is not wanted, and keeps verdicts and frames."""
 
-    def __init__(self, only: frozenset[str]) -> None:
+    def __init__(self, only: frozenset[str], without: frozenset[str]) -> None:
         self._only = only
+        self._without = without
         self.tests: dict[str, dict[str, object]] = {}
         self._frames: list[tuple[str, int]] = []
 
@@ -58,7 +64,10 @@ class Found:
     def pytest_collection_modifyitems(self, items: list[pytest.Item]) -> Generator[None]:
         """Keep the tests that are wanted."""
         yield
-        items[:] = [item for item in items if not self._only or test_id(item) in self._only]
+        items[:] = [item for item in items if self._wanted(test_id(item))]
+
+    def _wanted(self, test: str) -> bool:
+        return (not self._only or test in self._only) and test.partition("[")[0] not in self._without
 
     @pytest.hookimpl(wrapper=True, tryfirst=True)
     def pytest_runtest_makereport(

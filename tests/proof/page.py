@@ -31,7 +31,7 @@ def part(told: dict[str, Any]) -> str:
         f"killed by no example, only by search: {searched}",
         f"the clean host: {'; '.join(map(_clean, told['clean']))}",
     ]
-    when = f"Recorded {score['date']} at seed {told['seed']}, suite hash `{score['suite_hash'][:12]}`:"
+    when = f"Recorded {score['date']} at seed {told['seed']}, suite hash `{score['suite_hash'][:12] or 'several'}`:"
     return "\n".join([when, "", *(f"* {fact}" for fact in facts), "", LEGEND, "", matrix(rows)])
 
 

@@ -46,7 +46,6 @@ def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 def test_nothing_recorded_is_no_score(place: Path) -> None:
     assert kill_score.kill_score() is None
-    assert not kill_score.may_add({"suite_hash": "same"})
     assert not place.exists()
 
 
@@ -65,10 +64,13 @@ def test_only_defects_of_level_must_that_died_by_design_are_in_the_score(place: 
     assert [each["name"] for each in json.loads(place.read_text())["defects"]] == ["a", "b", "c", "d"]
 
 
-def test_a_part_is_added_to_a_record_of_the_very_same_suites(place: Path) -> None:
+def test_a_part_is_added_and_says_which_suites_it_met(place: Path) -> None:
     kill_score.record(told(row("a", "survived"), row("b")))
-    assert kill_score.may_add({"suite_hash": "same"})
-    assert not kill_score.may_add({"suite_hash": "other"})
     kill_score.record(told(row("a"), row("c"), partial=True))
     kept = json.loads(place.read_text())
     assert (kept["score"]["killed"], kept["score"]["of"], kept["clean"][0]["passed"]) == (3, 3, 3)
+    assert kept["score"]["suite_hash"] == "same"
+    kill_score.record(told(row("c"), partial=True, suite_hash="later"))
+    kept = json.loads(place.read_text())
+    assert {each["name"]: each["suite_hash"] for each in kept["defects"]} == {"a": "same", "b": "same", "c": "later"}
+    assert kept["score"]["suite_hash"] == ""
