@@ -18,6 +18,7 @@ from xencbt.harness.commands import (
     prove,
     report,
     requirements,
+    trend,
 )
 from xencbt.harness.telling import told_to_whoever_reads
 from xencbt.harness.verdicts import Exit
@@ -26,6 +27,7 @@ COMMANDS = (
     judging,
     prove,
     compare,
+    trend,
     certificate,
     report,
     allure,
