@@ -16,6 +16,7 @@ from xencbt.harness.commands import (
     faults,
     judging,
     prove,
+    replay,
     report,
     requirements,
     trend,
@@ -25,6 +26,7 @@ from xencbt.harness.verdicts import Exit
 
 COMMANDS = (
     judging,
+    replay,
     prove,
     compare,
     trend,
