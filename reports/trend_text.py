@@ -22,7 +22,7 @@ def text(trend: Trend, paint: Paint = _PLAIN) -> str:
     used = {mark.verdict for strip in unsteady for mark in strip.marks if mark}
     legend = "  ".join(f"{symbol} {verdict}" for verdict, symbol in SYMBOLS.items() if verdict in used)
     ending = [
-        f"{steady} of {len(trend.strips)} requirements passed in every run",
+        f"{steady} of {len(trend.strips)} requirements passed in every run that selected them",
         f"flake rate {percent(trend.flake_rate)}",
     ]
     return "\n\n".join(filter(None, ["\n".join(runs), "\n".join(strips), legend, " · ".join(ending)]))
