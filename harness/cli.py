@@ -16,6 +16,7 @@ from xencbt.harness.commands import (
     faults,
     judging,
     prove,
+    replay,
     report,
     requirements,
 )
@@ -24,6 +25,7 @@ from xencbt.harness.verdicts import Exit
 
 COMMANDS = (
     judging,
+    replay,
     prove,
     compare,
     certificate,

@@ -14,7 +14,8 @@ class Evidence:
     `expected` are the allowed alternatives in words, `steps` the calls of the (minimal) failing example in order,
     `exchange` the last exchange, `rerun` the command line that runs the test again. `axis` is, of a failed test that
     made faults, what was wrong: the answer, the state that was left, or the recovery; else empty. `bitmap` is a
-    `BlockMap` as JSON data, where a listing of changed blocks was wrong.
+    `BlockMap` as JSON data, where a listing of changed blocks was wrong. `replay` is the bundle of a failure as JSON
+    data (`witness.bundles`), `unreplayable` says why there is none.
     """
 
     expected: tuple[str, ...] = ()
@@ -25,6 +26,8 @@ class Evidence:
     traceback: str = ""
     axis: str = ""
     bitmap: dict[str, Any] | None = None
+    replay: dict[str, Any] | None = None
+    unreplayable: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,6 +104,8 @@ class Finding:
                 traceback=evidence["traceback"],
                 axis=evidence.get("axis", ""),
                 bitmap=evidence.get("bitmap"),
+                replay=evidence.get("replay"),
+                unreplayable=evidence.get("unreplayable", ""),
             ),
             created=dict(data.get("created", {})),
             largest_disk=data.get("largest_disk", 0),

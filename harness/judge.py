@@ -20,12 +20,15 @@ from xencbt.fixtures.latency import measured_latency
 from xencbt.fixtures.targets import Target, dial, start_emulator
 from xencbt.harness import searching
 from xencbt.harness.again import run_again
+from xencbt.harness.bundling import Bundler, Stand, reference
 from xencbt.harness.capabilities import MAIN, Capability
 from xencbt.harness.catalogue import catalogue_hash
 from xencbt.harness.claim import Taken, claims_folder
 from xencbt.harness.errors import HarnessError, UsageError
 from xencbt.harness.exchange import Recorder
 from xencbt.harness.faults import canonical
+from xencbt.harness.findings import Finding
+from xencbt.harness.fingerprint import fingerprint
 from xencbt.harness.integrity import own_integrity
 from xencbt.harness.masking import Secrets
 from xencbt.harness.needs import Needs
@@ -37,6 +40,11 @@ from xencbt.harness.sizes import Limits
 from xencbt.harness.spending import Budget
 from xencbt.harness.turns import Turns, reaches_beyond
 from xencbt.harness.verdicts import NotRun
+from xencbt.harness.witness.bundles import Bundle, Subject
+from xencbt.harness.witness.checking import Alternative
+from xencbt.harness.witness.deriving import Inexpressible
+from xencbt.harness.witness.python_script import python_script
+from xencbt.harness.witness.xe_script import xe_script
 from xencbt.proxies.interceptor import Interceptor
 from xencbt.suites.costs import costs
 from xencbt.suites.kill_score import kill_score, suite_hash
@@ -225,6 +233,51 @@ class Judge:
         capabilities = self.bench.capabilities
         check_names(names, tuple(capabilities), "capability")
         return tuple(capabilities[name] for name in names if not capabilities[name].present)
+
+    @cached_property
+    def _bundler(self) -> Bundler:
+        right: list[Stand] = []
+
+        def started() -> Stand:
+            if not right:
+                right.append(reference(self._open, self.bench))
+            return right[0]
+
+        return Bundler(started, Stand(self.bench, lambda: self.interceptor))
+
+    def bundle(self, finding: Finding, alternatives: Sequence[Alternative]) -> Bundle:
+        """Make the bundle of the failure in which the latest test ended; raises Inexpressible where there is none."""
+        if self.recorder.trace.overflowed:
+            raise Inexpressible("it took too many calls")
+        events = self.recorder.trace.events
+        witness = self._bundler.witness(finding.id, events, alternatives)
+        requirement = finding.violated or finding.requirement
+        bundle = Bundle(
+            test=finding.id,
+            requirement=requirement,
+            reason=finding.reason,
+            fingerprint=fingerprint(requirement[0], finding.verdict.value, finding.reason, finding.evidence.actual),
+            seed=self.settings.seed,
+            suite=suite_identity()["version"],
+            target=self.subject,
+            witness=witness,
+            exchange=finding.evidence.exchange,
+        )
+        return replace(bundle, python=python_script(bundle), xe=xe_script(bundle))
+
+    @property
+    def subject(self) -> Subject:
+        """What a bundle says of the target."""
+        told = self.describe()
+        return Subject(
+            told["kind"],
+            told["product"],
+            told["version"],
+            told["build"],
+            self.bench.repositories[MAIN].driver,
+            told["profile"],
+            tuple(told["defects"]),
+        )
 
     @cached_property
     def interceptor(self) -> Interceptor:

@@ -63,10 +63,16 @@ class Settings:
     quiet: bool = False
     strict: bool = False
     keep_on_failure: bool = False
+    no_bundles: bool = False
     max_size: int | None = None
     max_total: int | None = None
     environment: Mapping[str, str] = field(default_factory=dict, repr=False)
     led: str = ""
+
+    @property
+    def bundles(self) -> bool:
+        """Whether a failure gets a bundle that shows it again."""
+        return not self.no_bundles
 
     @property
     def emulated_here(self) -> bool:

@@ -128,6 +128,18 @@ BitmapRow = TypedDict(
 """
 
 
+class ReplayRow(TypedDict):
+    """What shows a failure again: the bundle's path beside run.json, its steps in words, and the same as scripts.
+
+    A script is empty where the steps take what only an emulated host has.
+    """
+
+    bundle: str
+    steps: list[str]
+    python: str
+    xe: str
+
+
 class EvidenceRow(TypedDict):
     """What a reader needs to believe and to repeat a verdict; `bitmap` where a listing of changed blocks was wrong."""
 
@@ -139,6 +151,8 @@ class EvidenceRow(TypedDict):
     traceback: str
     axis: NotRequired[str]
     bitmap: NotRequired[BitmapRow | None]
+    replay: NotRequired[ReplayRow | None]
+    unreplayable: NotRequired[str]
 
 
 class AttemptRow(TypedDict):
