@@ -6,12 +6,31 @@ import traceback
 from collections.abc import Sequence
 from importlib.metadata import version
 
-from xencbt.harness.commands import Call, clean, emulator, faults, judging, requirements
+from xencbt.harness.commands import (
+    Call,
+    allure,
+    certificate,
+    clean,
+    compare,
+    emulator,
+    faults,
+    judging,
+    prove,
+    replay,
+    report,
+    requirements,
+)
 from xencbt.harness.telling import told_to_whoever_reads
 from xencbt.harness.verdicts import Exit
 
 COMMANDS = (
     judging,
+    replay,
+    prove,
+    compare,
+    certificate,
+    report,
+    allure,
     clean,
     faults,
     requirements,

@@ -76,6 +76,7 @@ OPTIONS: tuple[Option, ...] = (
         "journal-dir", "text", "where the journal of created objects is kept; default: the user's state folder", "D"
     ),
     Option("keep-on-failure", "switch", "what a failed test created stays on the target, listed in the report"),
+    Option("no-bundles", "switch", "no bundle for each failure: nothing is replayed, nothing shortened"),
     Option("max-size", "size", "size of the largest disk that may be created; default on a host: 1GiB", "SIZE"),
     Option("max-total", "size", "size of all disks that exist at a time; default on a host: 10GiB", "SIZE"),
     Option("allow", "list", "consent to these disturbing steps, with commas (may be repeated)", "LIST"),

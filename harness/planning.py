@@ -78,6 +78,10 @@ class Plan:
         """About how many calls the run makes."""
         return sum(entry.cost.of(entry.cost.calls, self.examples) for entry in self.running)
 
+    def calls_by_test(self) -> dict[str, int]:
+        """Return about how many calls each running test makes, by its id."""
+        return {entry.test.id: entry.cost.of(entry.cost.calls, self.examples) for entry in self.running}
+
     @property
     def duration_s(self) -> float:
         """About how long the calls take; storage work on a real host comes on top."""

@@ -19,6 +19,7 @@ class Front:
 
     `command` is the command line as given; `usage` the reason for a usage error; `exit` is set once the run is decided.
     With `planning` nothing is run: `plan` tells as JSON data what would be, or `trouble` why the target was not seen.
+    Without `shrink` what failed is told as it was found: no shorter way to it is looked for.
     """
 
     command: str
@@ -27,6 +28,7 @@ class Front:
     planning: bool = False
     plan: dict[str, Any] | None = None
     trouble: str | None = None
+    shrink: bool = True
 
 
 class Run:

@@ -22,6 +22,7 @@ def summary(run: Run, folder: Path | None = None, paint: Paint = _PLAIN) -> str:
     verdict = hanging("verdict", verdict_sentence(run))
     ending = [paint(_WORST_BY_EXIT.get(run["exit"], "error"), verdict)]
     ending += [hanging("problem", problem["reason"]) for problem in run["problems"][1:]]  # the verdict says the first
+    ending += _proof(run)
     ending += _flaky(run)
     ending += _noted(run)
     ending += _left_behind(run)
@@ -30,6 +31,18 @@ def summary(run: Run, folder: Path | None = None, paint: Paint = _PLAIN) -> str:
         ending.append(f"reports  {folder}/")
     ending.append(last_line(run))
     return "\n\n".join(filter(None, (failure_blocks(run, paint), requirement_table(run, paint), "\n".join(ending))))
+
+
+def _proof(run: Run) -> list[str]:
+    """Say how good the suites are at noticing: what was measured, when, and whether of these very tests."""
+    score = run["suite"].get("kill_score")
+    if score is None:
+        return []
+    missed = f", not {', '.join(score['survivors'])}" if score["survivors"] else ""
+    same = score["suite_hash"] == run["suite"].get("suite_hash")
+    tests = "these tests" if same else "an earlier state of these tests"
+    said = f"{tests} noticed {score['killed']} of {score['of']} planted defects{missed} ({score['date']})"
+    return [hanging("proof", said, pad=len("verdict"))]
 
 
 def _flaky(run: Run) -> list[str]:

@@ -22,11 +22,11 @@ def differs_at(run: Run, events: Path) -> Place | None:
 
     Raises UnreadableEvents for events that are none, OSError and UnicodeDecodeError for a file that cannot be read.
     """
-    rebuilt = json.loads(json.dumps(build(read_events(events), _judging(run))))
+    rebuilt = json.loads(json.dumps(build(read_events(events), judging(run))))
     return _differing(run, rebuilt, (), foreign=run["suite"]["version"] != version("xencbt"))
 
 
-def _judging(run: Run) -> Catalogue:
+def judging(run: Run) -> Catalogue:
     """Return the catalogue that judged: ours where it is the same, else what the run itself says of it."""
     ours = catalogue()
     if run["suite"]["catalogue_hash"] == ours.hash:

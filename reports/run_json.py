@@ -5,11 +5,27 @@ from typing import Any, NotRequired, TypedDict
 SCHEMA = "xencbt.run/1"
 
 
+class KillScoreRow(TypedDict):
+    """How the suites fared against the defects of the emulated host: of those that must die by design, how many did.
+
+    `date` is when that was measured, `version` and the hashes tell of which suites.
+    """
+
+    killed: int
+    of: int
+    survivors: list[str]
+    date: str
+    version: str
+    catalogue_hash: str
+    suite_hash: str
+
+
 class SuiteRow(TypedDict):
-    """What judged: the version of the suites and the hashes of the catalogue and of the package's files.
+    """What judged: the version of the suites and the hashes of the catalogue, of the package's files, and of the tests.
 
     `modified` tells whether the files were not as installed, and `changed` what of them; None, and an empty
-    `files_hash`, where the run did not say.
+    `files_hash`, where the run did not say. `kill_score` is what was measured last, maybe of other tests than these;
+    None where nothing was.
     """
 
     version: str
@@ -17,6 +33,8 @@ class SuiteRow(TypedDict):
     files_hash: NotRequired[str]
     modified: NotRequired[bool | None]
     changed: NotRequired[list[str]]
+    suite_hash: NotRequired[str]
+    kill_score: NotRequired[KillScoreRow | None]
 
 
 class SelectionRow(TypedDict):
@@ -38,6 +56,8 @@ class CapabilityRow(TypedDict):
 class TargetRow(TypedDict):
     """What was judged. `kind` is `emulator` or `host`; `url` carries no user, password or query.
 
+    `driver` is the type of the SR that it was judged on, empty where the run did not say.
+
     `tls` says how its certificate was verified: `verified by CA file`, `verified by system CAs`, `pinned`,
     `not verified`, or `none (http)`.
     """
@@ -50,6 +70,7 @@ class TargetRow(TypedDict):
     url: str
     tls: str
     profile: str
+    driver: NotRequired[str]
     defects: list[str]
     capabilities: list[CapabilityRow]
 
@@ -107,6 +128,18 @@ BitmapRow = TypedDict(
 """
 
 
+class ReplayRow(TypedDict):
+    """What shows a failure again: the bundle's path beside run.json, its steps in words, and the same as scripts.
+
+    A script is empty where the steps take what only an emulated host has.
+    """
+
+    bundle: str
+    steps: list[str]
+    python: str
+    xe: str
+
+
 class EvidenceRow(TypedDict):
     """What a reader needs to believe and to repeat a verdict; `bitmap` where a listing of changed blocks was wrong."""
 
@@ -118,6 +151,8 @@ class EvidenceRow(TypedDict):
     traceback: str
     axis: NotRequired[str]
     bitmap: NotRequired[BitmapRow | None]
+    replay: NotRequired[ReplayRow | None]
+    unreplayable: NotRequired[str]
 
 
 class AttemptRow(TypedDict):
@@ -134,7 +169,8 @@ class FindingRow(TypedDict):
     """One test. `examples` and `calls` count what it tried and how often it called the target.
 
     Of a test that was run again everything is told of the worst attempt; `attempts` are all of them in order, and empty
-    where there was but one. `flaky`: one passed, another did not.
+    where there was but one. `flaky`: one passed, another did not. `needs` are the capabilities and consents without
+    which the test says nothing of the target.
     """
 
     id: str
@@ -150,6 +186,7 @@ class FindingRow(TypedDict):
     evidence: EvidenceRow
     created: dict[str, int]
     largest_disk: int
+    needs: NotRequired[list[str]]
     sizes_not_run: NotRequired[str]
     attempts: NotRequired[list[AttemptRow]]
     flaky: NotRequired[bool]

@@ -53,9 +53,20 @@ def read_run(named: Path) -> Saved:
         raise UnreadableRun(f"{path} is nested deeper than any run") from error
 
 
-def _read(path: Path) -> Saved:
-    run = _valid(_json(path), path)
+def stored(path: Path) -> Run:
+    """Read the run.json `path` without a look at its events; raises UnreadableRun."""
+    return believed(_json(path), path)
+
+
+def believed(data: Any, path: Path) -> Run:
+    """Return `data`, which came from `path`, as a run; raises UnreadableRun where it is none of this schema."""
+    run = _valid(data, path)
     _refuse_loose_ends(run, path)
+    return run
+
+
+def _read(path: Path) -> Saved:
+    run = stored(path)
     events = path.parent / EVENTS_FILE
     if path.name != RUN_FILE or not events.exists():
         return Saved(run, path.parent, checked=False)
@@ -75,7 +86,7 @@ def _nothing_there(named: Path) -> str:
 
 def _json(path: Path) -> Any:
     try:
-        _refuse_large(path)
+        refuse_large(path)
         return json.loads(path.read_text(encoding="utf-8"), parse_constant=_refuse_constant)
     except OSError as error:
         raise UnreadableRun(f"{path} cannot be read: {error}") from error
@@ -83,7 +94,8 @@ def _json(path: Path) -> Any:
         raise UnreadableRun(f"{path} is cut off or damaged, it is no JSON: {error}") from error
 
 
-def _refuse_large(path: Path) -> None:
+def refuse_large(path: Path) -> None:
+    """Raise UnreadableRun for a file that is larger than any run writes."""
     if path.stat().st_size > MOST_BYTES:
         raise UnreadableRun(f"{path} is larger than {MOST_BYTES} bytes: no run writes that")
 
@@ -138,14 +150,14 @@ def _first_twice(ids: Sequence[str]) -> str | None:
 
 def _refuse_tampered(run: Run, events: Path, path: Path) -> None:
     try:
-        _refuse_large(events)
+        refuse_large(events)
         place = differs_at(run, events)
     except (UnreadableEvents, OSError, UnicodeDecodeError) as error:
         raise UnreadableRun(f"{path} cannot be checked: {_cut(str(error))}") from error
     if place is not None:
         raise UnreadableRun(
             f"{path} does not say what {events.name} beside it says, at {_place(place)}: one of them was changed "
-            f"after the run (`xencbt report {path.parent}` makes {RUN_FILE} from the events again)"
+            f"after the run (`xencbt report --anew {path.parent}` makes {RUN_FILE} from the events again)"
         )
 
 

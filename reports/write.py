@@ -4,11 +4,14 @@ import json
 import os
 import shutil
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
+from xencbt.harness.catalogue import Catalogue
 from xencbt.harness.events import read_events
+from xencbt.harness.witness.bundles import FOLDER
 from xencbt.reports import allure, html, junit, markdown
+from xencbt.reports.bundles import bundles
 from xencbt.reports.document import build
 from xencbt.reports.run_json import Run
 
@@ -19,15 +22,25 @@ SUMMARY_FILE = "summary.md"
 ALLURE_FOLDER = "allure-results"
 
 
-def write_all(events: Path, folder: Path, *, complain: Callable[[str], None] | None = None) -> Run:
+def write_all(
+    events: Path,
+    folder: Path,
+    requirements: Catalogue | None = None,
+    *,
+    complain: Callable[[str], None] | None = None,
+) -> Run:
     """Make run.json from the file `events` and every report from it, in `folder`; return what run.json says.
+
+    `requirements` is the catalogue that judged (default: this version's).
 
     Reports that are there already are replaced, so that a run can be reported again from its events. A report that
     cannot be written is told to `complain` (default: standard error) and costs neither run.json nor another report.
     Raises UnreadableEvents for events that are none, OSError where run.json itself cannot be written.
     """
-    run = build(read_events(events))
+    told = list(read_events(events))
+    run = build(told, requirements)
     replace_file(folder / RUN_FILE, _json(run))
+    _write_bundles(bundles(told), folder / FOLDER)
     reporters: dict[str, Callable[[Run, Path], None]] = {
         JUNIT_FILE: _write_junit,
         SUMMARY_FILE: _write_summary,
@@ -40,6 +53,13 @@ def write_all(events: Path, folder: Path, *, complain: Callable[[str], None] | N
         except Exception as error:  # noqa: BLE001  whatever is wrong in a reporter, the run must not be lost with it
             (complain or _to_stderr)(f"{name} could not be written: {type(error).__name__}: {error}")
     return run
+
+
+def _write_bundles(files: Mapping[str, bytes], folder: Path) -> None:
+    if files:
+        folder.mkdir(exist_ok=True)
+    for name, content in files.items():
+        replace_file(folder / name, content)
 
 
 def _write_junit(run: Run, path: Path) -> None:

@@ -2,10 +2,12 @@
 
 import importlib
 import pkgutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from inspect import signature
 from types import ModuleType
 
 import xencbt.suites
+from xencbt.harness.searching import is_property
 from xencbt.harness.selection import id_of, suite_of
 
 
@@ -30,6 +32,20 @@ def deciding_tests() -> dict[str, tuple[str, ...]]:
             for requirement in requirements:
                 decided.setdefault(requirement, []).append(id_of(name, test))
     return {requirement: tuple(tests) for requirement, tests in decided.items()}
+
+
+def searching_tests() -> frozenset[str]:
+    """Return the ids of the tests that draw what they do: hypothesis arguments, or a state machine calls."""
+    return frozenset(
+        id_of(name, test)
+        for name in suite_modules()
+        for test, value in vars(importlib.import_module(name)).items()
+        if test.startswith("test_") and callable(value) and _draws(value)
+    )
+
+
+def _draws(test: Callable[..., object]) -> bool:
+    return is_property(test) or "search" in signature(test).parameters
 
 
 def _marked(module: ModuleType) -> Iterator[tuple[str, tuple[str, ...]]]:

@@ -61,10 +61,12 @@ def backup_set(lab: Lab, snapshots: int = 3, *, sr: str = MAIN) -> Set:
 # DESTROY-01, 02: what data_destroy does
 
 
+OTHER_DRIVERS = [pytest.param(kind, marks=needs(f"sr:{kind}")) for kind in ("file", "unrounded")]
+"""SRs whose driver keeps its logs in its own way."""
+
+
 @decides("DESTROY-01", "LIST-09")
-@pytest.mark.parametrize(
-    "sr", [MAIN, *(pytest.param(kind, marks=needs(f"sr:{kind}")) for kind in ("file", "unrounded"))]
-)
+@pytest.mark.parametrize("sr", [MAIN, *OTHER_DRIVERS])
 def test_data_goes_and_metadata_stays(lab: Lab, sr: str) -> None:
     """The type becomes cbt_metadata, nothing can be read any more, and every listing is as it was."""
     disk, snapshots = backup_set(lab, sr=sr)
@@ -99,6 +101,32 @@ def test_metadata_tells_what_the_snapshot_told(lab: Lab, history: History, chose
         for snapshot in snapshots:
             if snapshot not in emptied:
                 assert_same_content(snapshot.read(), images[snapshot], "a snapshot that was left alone")
+
+
+AFTERWARDS: dict[str, Callable[[Disk], object]] = {
+    "the disk grows": lambda disk: disk.resize(disk.size + GROWTH),
+    "the disk is cloned": Disk.clone,
+    "the disk is copied": Disk.copy,
+    "the SR is scanned": lambda disk: disk.lab.conditions.scan(MAIN),
+    "a snapshot comes and goes": lambda disk: disk.snapshot().destroy(),
+}
+
+
+@decides("LIST-09")
+@pytest.mark.parametrize("happens", AFTERWARDS)
+def test_metadata_is_a_baseline_whatever_happens_next(lab: Lab, happens: str) -> None:
+    """What was written before it and after it is listed since snapshots that have no data any more."""
+    disk, (first, middle, last) = backup_set(lab)
+    first.data_destroy()
+    last.data_destroy()
+    disk.write(block=8)
+    AFTERWARDS[happens](disk)
+    later = disk.write(block=9).snapshot()
+    assert_listed(first, later, {1, 2, 8, 9})
+    assert_listed(last, later, {8, 9})
+    assert_listed(last, disk, {8, 9})
+    assert_listed(first, last, {1, 2})
+    assert_safe(middle.changed_blocks_to(later), middle.read(), later.read(), between=(middle, later))
 
 
 @decides("DESTROY-02")
@@ -372,13 +400,26 @@ def test_metadata_alone_can_be_destroyed(lab: Lab) -> None:
 @pytest.mark.parametrize("position", [0, 1, 3], ids=["first", "middle", "last"])
 def test_the_rest_of_the_set_stays_valid(lab: Lab, position: int, *, emptied: bool) -> None:
     """The snapshot is gone for good; the others list every block in which they differ, and hold what they held."""
-    disk, snapshots = backup_set(lab, 4)
+    the_rest_stays_valid(lab, position, emptied=emptied)
+
+
+@decides("DESTROY-06")
+@pytest.mark.parametrize("emptied", [False, True], ids=["with data", "metadata only"])
+@pytest.mark.parametrize("sr", OTHER_DRIVERS)
+def test_the_rest_of_the_set_stays_valid_with_another_driver(lab: Lab, sr: str, *, emptied: bool) -> None:
+    """The chain is mended where the snapshot was, whether its log is a volume or a file."""
+    the_rest_stays_valid(lab, 1, emptied=emptied, sr=sr)
+
+
+def the_rest_stays_valid(lab: Lab, position: int, *, emptied: bool, sr: str = MAIN) -> None:
+    """Destroy one of four snapshots, and expect that all others are what they were, to each other as well."""
+    disk, snapshots = backup_set(lab, 4, sr=sr)
     images = contents([*snapshots, disk])
     going = snapshots.pop(position)
     if emptied:
         going.data_destroy()
     going.destroy()
-    lab.conditions.scan(MAIN)
+    lab.conditions.scan(sr)
     assert_gone(going)
     assert_comparable([*snapshots, disk], images)
     for left in [*snapshots, disk]:

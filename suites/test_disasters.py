@@ -92,10 +92,8 @@ DAMAGED = {("destroy", "unlink_log")}
 """Steps that are only taken for metadata whose log cannot be read."""
 
 
-@pytest.fixture(autouse=True)
-def content_moves(lab: Lab) -> None:
-    """Every test of this chapter writes to disks, reads them, and needs a host that can be told to fail."""
-    lab.require("raw-import", "raw-export", "sr-state", "crash")
+pytestmark = needs("faults", "raw-import", "raw-export", "sr-state", "crash", optional=("guest-write", "vm-power"))
+"""Every test of this chapter writes to disks, reads them, and needs a host that can be told to fail."""
 
 
 # --- FAULT-06: a failure of the storage surfaces, and changes nothing -------------------------------------------------
@@ -295,7 +293,7 @@ def test_a_damaged_log_is_never_believed(lab: Lab, faults: Faults, how: str) -> 
 
 
 @decides("FAULT-03", "FAULT-05")
-@needs("faults", "nbd", "network-purpose", "raw-import", "raw-export", "sr-state", "crash")
+@needs("nbd", "network-purpose")
 @pytest.mark.parametrize("how", ["error", "short-read", "cut", "wrong-bytes"])
 def test_a_disturbed_read_over_nbd_leaves_a_snapshot_that_can_be_read_and_used(
     lab: Lab, faults: Faults, how: str

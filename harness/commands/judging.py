@@ -4,25 +4,23 @@ import argparse
 import json
 import os
 import shlex
-import signal
 import sys
-from pathlib import Path
-from types import FrameType
+from collections.abc import Collection
 
 import pytest
 
-import xencbt.suites
 from xencbt.harness.asked import names_in
 from xencbt.harness.commands import Commands
 from xencbt.harness.errors import UsageError
+from xencbt.harness.in_pytest import judged_by_pytest
 from xencbt.harness.lab_run import run_lab
 from xencbt.harness.options import OPTIONS
 from xencbt.harness.run import Front
 from xencbt.harness.verdicts import Exit
 from xencbt.reports.plan import full
 
-IGNORE_REWRITING = "-Wignore::pytest.PytestAssertRewriteWarning"
-"""This command has imported already what pytest would like to rewrite; suites do without."""
+BY_CORES = ("auto", "logical")
+"""Numbers of workers that pytest-xdist counts by itself."""
 
 EPILOG = "Arguments after -- are handed to pytest."
 
@@ -30,7 +28,7 @@ EPILOG = "Arguments after -- are handed to pytest."
 def add(commands: Commands) -> None:
     """Add `run` and `plan`, which take the same options."""
     run = commands.add_parser("run", help="judge a target", epilog=EPILOG)
-    _add_options(run)
+    add_options(run)
     run.add_argument(
         "-n",
         dest="workers",
@@ -41,13 +39,16 @@ def add(commands: Commands) -> None:
     run.add_argument("--targets", metavar="NAME,…", help="with --lab: only these targets")
     run.set_defaults(call=_run)
     plan = commands.add_parser("plan", help="say what `run` would do, by reads only", epilog=EPILOG)
-    _add_options(plan)
+    add_options(plan)
     plan.add_argument("--json", action="store_true", help="as JSON")
     plan.set_defaults(call=_plan)
 
 
-def _add_options(parser: argparse.ArgumentParser) -> None:
+def add_options(parser: argparse.ArgumentParser, names: Collection[str] | None = None) -> None:
+    """Add the options of a run, or those of them that have these names."""
     for option in OPTIONS:
+        if names is not None and option.name not in names:
+            continue
         if option.kind == "switch":
             parser.add_argument(option.flag, action="store_true", help=option.help)
         else:
@@ -63,9 +64,12 @@ def _add_options(parser: argparse.ArgumentParser) -> None:
 def _run(chosen: argparse.Namespace, for_pytest: list[str]) -> int:
     if chosen.lab or chosen.targets:
         return _lab(chosen, for_pytest)
+    if chosen.workers is not None and not (chosen.workers.isdecimal() or chosen.workers in BY_CORES):
+        print(f"xencbt: -n takes a number of workers, or auto, not {chosen.workers!r}", file=sys.stderr)
+        return Exit.USAGE
     front = Front(command=shlex.join(["xencbt", *sys.argv[1:]]))
     workers = [] if chosen.workers is None else ["-n", chosen.workers]
-    code = _pytest(front, [*_plugin_arguments(chosen), *workers], for_pytest)
+    code = judged_by_pytest(front, [*_plugin_arguments(chosen), *workers], for_pytest)
     if front.usage is not None:
         print(f"xencbt: {front.usage}", file=sys.stderr)
         return Exit.USAGE
@@ -104,7 +108,7 @@ def _positive(number: str | None) -> int | None:
 
 def _plan(chosen: argparse.Namespace, for_pytest: list[str]) -> int:
     front = Front(command=shlex.join(["xencbt", *sys.argv[1:]]), planning=True)
-    code = _pytest(front, _plugin_arguments(chosen), for_pytest)
+    code = judged_by_pytest(front, _plugin_arguments(chosen), for_pytest)
     if front.usage is not None or code == pytest.ExitCode.USAGE_ERROR:
         print(f"xencbt: {front.usage or 'pytest does not accept these arguments'}", file=sys.stderr)
         return Exit.USAGE
@@ -113,20 +117,6 @@ def _plan(chosen: argparse.Namespace, for_pytest: list[str]) -> int:
         return Exit.ERROR if front.trouble or code != pytest.ExitCode.NO_TESTS_COLLECTED else Exit.UNDECIDED
     print(json.dumps(front.plan, indent=2, ensure_ascii=False) if chosen.json else full(front.plan))
     return Exit.OK if front.plan["run"] else Exit.UNDECIDED
-
-
-def _pytest(front: Front, arguments: list[str], for_pytest: list[str]) -> int | pytest.ExitCode:
-    words = ["-c", os.devnull, "--rootdir", xencbt.suites.__path__[0], "-p", "no:cacheprovider"]
-    words += ["-qq", "--no-header", "--no-summary", "--tb=no", "--strict-markers", *arguments]
-    if not any(_names_a_place(word) for word in for_pytest):
-        # a conftest.py where the command happens to be started has no say in how the suites judge
-        words += ["--noconftest", "--pyargs", xencbt.suites.__name__]
-    signal.signal(signal.SIGTERM, _interrupt)
-    try:
-        return pytest.main([*words, *for_pytest, IGNORE_REWRITING], plugins=[front])
-    except SystemExit:  # from a conftest.py or a plugin: whatever it says, nothing was judged
-        print("xencbt: something ended the run before it began", file=sys.stderr)
-        return pytest.ExitCode.INTERNAL_ERROR
 
 
 def _plugin_arguments(chosen: argparse.Namespace) -> list[str]:
@@ -140,18 +130,3 @@ def _plugin_arguments(chosen: argparse.Namespace) -> list[str]:
         elif value is not None:
             words.append(f"{option.pytest_flag}={value}")
     return words
-
-
-def _names_a_place(word: str) -> bool:
-    """Tell whether a pytest argument names tests: a path, a node id, or a package after --pyargs."""
-    if word.startswith("-"):
-        return word == "--pyargs"
-    try:
-        return Path(word.partition("::")[0]).exists()
-    except OSError:  # longer than any name of a file: an expression
-        return False
-
-
-def _interrupt(signum: int, frame: FrameType | None) -> None:  # noqa: ARG001  the signature of a signal handler
-    """Make SIGTERM end a run as Ctrl-C does: what was created is removed, and run.json says it is not complete."""
-    raise KeyboardInterrupt

@@ -71,9 +71,9 @@ def pytest_collection_finish(session: pytest.Session) -> None:
     items = [item for item in session.items if decided_by(item)]
     if config.option.collectonly or not items:
         return
-    judge = Judge(run.settings, leasing=is_worker(config))
-    config.stash[JUDGE] = judge
     front = front_of(config)
+    judge = Judge(run.settings, leasing=is_worker(config), shrink=front is None or front.shrink)
+    config.stash[JUDGE] = judge
     planning = front if front is not None and front.planning else None
     try:
         plan, absent = _planned(judge, items, planning)
@@ -101,6 +101,7 @@ def pytest_collection_finish(session: pytest.Session) -> None:
         judge.close()
         raise refused(config, error) from error
     run.emit("target", **judge.describe())
+    run.emit("planned", calls=plan.calls_by_test(), budget_s=plan.budget_s)
     if front is not None and not run.settings.quiet:
         print(short(plan.as_json()), flush=True)
     for capability in absent:

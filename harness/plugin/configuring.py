@@ -1,6 +1,7 @@
 """Before anything is collected: the options, the marks, and the settings they add up to."""
 
 import os
+import sys
 
 import pytest
 
@@ -20,6 +21,7 @@ from xencbt.harness.verdicts import Violation
 from xencbt.harness.workers import worker_begins
 from xencbt.reports.folder import DEFAULT, new_folder
 from xencbt.reports.live import Live
+from xencbt.reports.terminal import Terminal
 from xencbt.suites.index import suite_names
 
 
@@ -47,14 +49,16 @@ def pytest_configure(config: pytest.Config) -> None:
         raise refused(config, error) from error
     if is_worker(config):
         worker_begins(config)
+    elif settings.led:
+        print(f"xencbt: {settings.led}", file=sys.stderr, flush=True)
     sink = Shipped() if is_worker(config) else Written(lambda: new_folder(settings.out or DEFAULT))
-    watch = None
+    live = None
     if front_of(config) is not None:
-        watch = Live(lambda line: print(line, flush=True), paint(), quiet=settings.quiet).show
+        live = Live(Terminal(sys.stdout, os.environ), paint(), quiet=settings.quiet)
         config.pluginmanager.register(Silence(), "xencbt-silence")
     earlier = config.stash[EARLIER].findings if EARLIER in config.stash else ()
-    config.stash[RUN] = run = Run(settings, sink, watch, earlier=earlier)
-    config.pluginmanager.register(Receiver(run, config), "xencbt-receiver")
+    config.stash[RUN] = run = Run(settings, sink, live.show if live else None, earlier=earlier)
+    config.pluginmanager.register(Receiver(run, config, live), "xencbt-receiver")
 
 
 def _settings(config: pytest.Config) -> Settings:

@@ -9,6 +9,7 @@ from xencbt.harness.plugin.stash import JUDGED, RUN, SHIPMENT, WORKERS, front_of
 from xencbt.harness.run import Run
 from xencbt.harness.sinks import Written
 from xencbt.harness.workers import Workers
+from xencbt.reports.live import Live
 
 
 @pytest.hookimpl(optionalhook=True)
@@ -35,15 +36,18 @@ def pytest_testnodedown(node: Any, error: object) -> None:
 class Receiver:
     """Hears what has no configuration at hand: shipped reports, lost workers, Ctrl-C."""
 
-    def __init__(self, run: Run, config: pytest.Config) -> None:
+    def __init__(self, run: Run, config: pytest.Config, live: Live | None = None) -> None:
         self._run = run
         self._config = config
+        self._live = live
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         """Take up what a worker shipped with a report."""
         if isinstance(self._run.sink, Written):  # a worker hears its own reports, too
             for event in getattr(report, SHIPMENT, ()):
                 self._run.take(event)
+        if report.when == "setup" and self._live is not None:
+            self._live.refresh()
         decides_nothing = report.failed and not hasattr(report, JUDGED)
         if decides_nothing and front_of(self._config) is not None and str(report.when) != "???":
             self._run.problem(f"{report.nodeid} failed, and says of no requirement that it decides it")

@@ -35,11 +35,12 @@ def is_worker(config: pytest.Config) -> bool:
 
 
 def refused(config: pytest.Config, error: UsageError) -> pytest.UsageError:
-    """Return the usage error in words that pytest takes; the front is told, where there is one."""
+    """Return the usage error in words that pytest shows; where there is a front, it is told instead, and shows it."""
     front = front_of(config)
-    if front is not None:
-        front.usage = str(error)
-    return pytest.UsageError(str(error))
+    if front is None:
+        return pytest.UsageError(str(error))
+    front.usage = str(error)
+    return pytest.UsageError()
 
 
 def paint() -> Paint:

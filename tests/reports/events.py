@@ -15,6 +15,18 @@ CAPABILITIES = (
 )
 
 
+SCORE: Event = {
+    "killed": 3,
+    "of": 4,
+    "survivors": ["drops-bits"],
+    "date": "2026-02-28",
+    "version": "0.1.0",
+    "catalogue_hash": "abc123",
+    "suite_hash": "def456",
+}
+PROVEN: Event = {"version": "0.1.0", "catalogue_hash": "abc123", "suite_hash": "def456", "kill_score": SCORE}
+
+
 def run_started(**changes: object) -> Event:
     return {
         "event": "run_started",

@@ -7,7 +7,18 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.reports.events import FAILURE, finding, journal, ran, run_finished, run_started, selected, target, whole_run
+from tests.reports.events import (
+    FAILURE,
+    PROVEN,
+    finding,
+    journal,
+    ran,
+    run_finished,
+    run_started,
+    selected,
+    target,
+    whole_run,
+)
 from xencbt.harness.findings import Evidence
 from xencbt.harness.verdicts import Verdict
 from xencbt.reports.console import summary
@@ -94,6 +105,18 @@ def test_the_summary_ends_with_the_verdict_and_the_counts() -> None:
     text = summary(build(whole_run(*MIXED)), Path("xencbt-out-2"))
     assert text.startswith(BLOCK + "\n\nFAIL  suites.test_made_up::test_enable_19_1  (level S, does not decide)\n")
     assert text.endswith(f"\n\n{TABLE}\n\n{ENDING}")
+
+
+@pytest.mark.parametrize(
+    ("suite", "said"),
+    [
+        (PROVEN, "proof    these tests noticed 3 of 4 planted defects, not drops-bits (2026-02-28)"),
+        (PROVEN | {"suite_hash": "other"}, "proof    an earlier state of these tests noticed 3 of 4 planted defects,"),
+    ],
+)
+def test_the_summary_says_how_good_the_suites_are_at_noticing(suite: dict[str, object], said: str) -> None:
+    events = [event | {"suite": suite} if event["event"] == "run_started" else event for event in whole_run(FAILURE)]
+    assert said in summary(build(events))
 
 
 def test_the_capability_table_says_what_will_run_and_what_not() -> None:

@@ -12,6 +12,8 @@ from hypothesis import strategies as st
 
 from tests.reports.events import (
     FAILURE,
+    PROVEN,
+    SCORE,
     Event,
     finding,
     id_of_test,
@@ -96,8 +98,24 @@ def test_a_run_says_what_was_asked_and_of_whom() -> None:
         "files_hash": "",
         "modified": None,
         "changed": [],
+        "suite_hash": "",
+        "kill_score": None,
     }
     assert run["journal"] == {"created": 3, "removed": 3, "left": [], "troubles": [], "clean": []}
+
+
+def test_a_run_says_how_good_its_suites_are_at_noticing() -> None:
+    events = [run_started(suite=PROVEN), target(), selected("ENABLE-02"), *ran(HEALTHY[0]), run_finished()]
+    run = built(events)
+    assert run["suite"]["kill_score"] == SCORE
+    VALIDATOR.validate(run)
+
+
+@pytest.mark.parametrize("damage", [{"killed": "many"}, {"survivors": None}, {"of": None}])
+def test_a_damaged_score_is_no_score(damage: dict[str, object]) -> None:
+    events = [run_started(suite=PROVEN | {"kill_score": SCORE | damage}), run_finished()]
+    with pytest.raises(UnreadableEvents, match="damaged"):
+        built(events)
 
 
 def test_a_named_profile_stays_the_named_one() -> None:
