@@ -19,6 +19,7 @@ from xencbt.harness.commands import (
     replay,
     report,
     requirements,
+    trend,
 )
 from xencbt.harness.telling import told_to_whoever_reads
 from xencbt.harness.verdicts import Exit
@@ -28,6 +29,7 @@ COMMANDS = (
     replay,
     prove,
     compare,
+    trend,
     certificate,
     report,
     allure,
