@@ -74,7 +74,11 @@ def hunt(errand: Errand) -> None:
 
 @contextmanager
 def alone(folder: Path) -> Generator[None]:
-    """Leave the caller's surroundings: its terminal, its folder, and what it has set for runs of its own."""
+    """Leave the caller's surroundings: its terminal, its folder, and what it has set for runs of its own.
+
+    A Ctrl-C there is for the caller, who ends this process then, once.
+    """
+    os.setsid()
     folder.mkdir(parents=True, exist_ok=True)
     for name in [name for name in os.environ if name.startswith(("XENCBT_", "PYTEST_"))]:
         del os.environ[name]
