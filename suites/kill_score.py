@@ -2,7 +2,7 @@
 
 import hashlib
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -42,10 +42,10 @@ def kill_score() -> dict[str, Any] | None:
     return None if told is None else told["score"]
 
 
-def record(told: Mapping[str, Any]) -> None:
+def record(told: Mapping[str, Any], known: Collection[str]) -> None:
     """Keep what a proof found (what prove.json says) with the suites; a partial one is added to what is recorded.
 
-    Each defect keeps the hash of the suites that met it; the score has it where it is the same of all.
+    Of earlier defects those that are not `known` any more are dropped. Each defect keeps the hash of the suites that met it; the score has it where it is the same of all.
     """
     suite = told["suite"]
     met = {"suite_hash": suite["suite_hash"]}
@@ -53,7 +53,7 @@ def record(told: Mapping[str, Any]) -> None:
     about = {"seed": told["seed"], "clean": [{name: one[name] for name in CLEAN} for one in told["clean"]]}
     if told["partial"]:
         before = recorded() or {"defects": []}
-        defects = {row["name"]: row for row in before["defects"]} | defects
+        defects = {row["name"]: row for row in before["defects"] if row["name"] in known} | defects
         about = {name: before.get(name, value) for name, value in about.items()}
     hashes = {row["suite_hash"] for row in defects.values()}
     score = scored(defects.values()) | {

@@ -72,7 +72,7 @@ def _prove(chosen: argparse.Namespace, _: list[str]) -> int:
     replace_file(folder / "prove.html", proof_page.fragment(told).encode())
     print(proof_text.summary(told, str(folder)), flush=True)
     if chosen.record:
-        kill_score.record(told)
+        kill_score.record(told, DEFECTS)
     return proof.exit
 
 

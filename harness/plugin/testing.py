@@ -9,6 +9,10 @@ from xencbt.harness.plugin.stash import JUDGE, JUDGED, RUN, SHIPMENT, TRIAL
 from xencbt.harness.run import Run
 from xencbt.harness.sinks import Shipped
 from xencbt.harness.trial import Trial
+from xencbt.harness.verdicts import Verdict
+
+COMES_BACK = "FAULT-05"
+"""That a host answers again once a fault has healed."""
 
 
 @pytest.hookimpl(tryfirst=True)
@@ -53,9 +57,15 @@ def pytest_runtest_makereport(
 
 
 def _stop_if_gone(item: pytest.Item, run: Run) -> None:
-    """End a run whose target is gone: nothing more can be judged, and what was judged last may be its doing."""
+    """End a run whose target is gone: nothing more can be judged, and what was judged last may be its doing.
+
+    Where the test has just failed because the target does not come back, that is what the run has to say, and no
+    problem of its own.
+    """
     judge = item.config.stash[JUDGE]
     gone = judge.recorder.breaker.reason or judge.bench.gone
-    if gone is not None and not item.session.shouldfail:
+    if gone is None or item.session.shouldfail:
+        return
+    if item.stash[TRIAL].finding().verdict_of(COMES_BACK) is not Verdict.FAIL:
         run.problem(gone)
-        item.session.shouldfail = f"nothing more can be judged: {gone}"
+    item.session.shouldfail = f"nothing more can be judged: {gone}"

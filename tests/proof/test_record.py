@@ -8,6 +8,8 @@ import pytest
 
 from xencbt.suites import kill_score
 
+NAMES = ("a", "b", "c", "d")
+
 
 def row(name: str, fate: str = "killed by design", level: str = "must", calls: int = 10) -> dict[str, Any]:
     failed = ["LIST-02"] if fate == "killed by design" else []
@@ -51,7 +53,7 @@ def test_nothing_recorded_is_no_score(place: Path) -> None:
 
 def test_only_defects_of_level_must_that_died_by_design_are_in_the_score(place: Path) -> None:
     elsewhere = row("a", "killed elsewhere")
-    kill_score.record(told(row("b"), elsewhere, row("c", "survived", level="should"), row("d", "survived")))
+    kill_score.record(told(row("b"), elsewhere, row("c", "survived", level="should"), row("d", "survived")), NAMES)
     assert kill_score.kill_score() == {
         "killed": 1,
         "of": 3,
@@ -65,12 +67,18 @@ def test_only_defects_of_level_must_that_died_by_design_are_in_the_score(place: 
 
 
 def test_a_part_is_added_and_says_which_suites_it_met(place: Path) -> None:
-    kill_score.record(told(row("a", "survived"), row("b")))
-    kill_score.record(told(row("a"), row("c"), partial=True))
+    kill_score.record(told(row("a", "survived"), row("b")), NAMES)
+    kill_score.record(told(row("a"), row("c"), partial=True), NAMES)
     kept = json.loads(place.read_text())
     assert (kept["score"]["killed"], kept["score"]["of"], kept["clean"][0]["passed"]) == (3, 3, 3)
     assert kept["score"]["suite_hash"] == "same"
-    kill_score.record(told(row("c"), partial=True, suite_hash="later"))
+    kill_score.record(told(row("c"), partial=True, suite_hash="later"), NAMES)
     kept = json.loads(place.read_text())
     assert {each["name"]: each["suite_hash"] for each in kept["defects"]} == {"a": "same", "b": "same", "c": "later"}
     assert kept["score"]["suite_hash"] == ""
+
+
+def test_defects_that_are_gone_are_dropped(place: Path) -> None:
+    kill_score.record(told(row("a"), row("b")), NAMES)
+    kill_score.record(told(row("c"), partial=True), ("a", "c"))
+    assert [each["name"] for each in json.loads(place.read_text())["defects"]] == ["a", "c"]
