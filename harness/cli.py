@@ -14,6 +14,7 @@ from xencbt.harness.commands import (
     compare,
     emulator,
     faults,
+    issues,
     judging,
     prove,
     replay,
@@ -26,6 +27,7 @@ from xencbt.harness.verdicts import Exit
 COMMANDS = (
     judging,
     replay,
+    issues,
     prove,
     compare,
     certificate,

@@ -4,6 +4,7 @@ import getpass
 import secrets
 import shlex
 import sys
+import time
 from collections.abc import Collection, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import replace
@@ -30,6 +31,8 @@ from xencbt.harness.faults import canonical
 from xencbt.harness.findings import Finding
 from xencbt.harness.fingerprint import fingerprint
 from xencbt.harness.integrity import own_integrity
+from xencbt.harness.knowing import KnownIssues
+from xencbt.harness.ledger import Issue
 from xencbt.harness.masking import Secrets
 from xencbt.harness.needs import Needs
 from xencbt.harness.planning import Plan, PlannedTest, make_plan
@@ -42,6 +45,7 @@ from xencbt.harness.turns import Turns, reaches_beyond
 from xencbt.harness.verdicts import NotRun
 from xencbt.harness.witness.bundles import Bundle, Subject
 from xencbt.harness.witness.checking import Alternative
+from xencbt.harness.witness.concluding import conclude
 from xencbt.harness.witness.deriving import Inexpressible
 from xencbt.harness.witness.python_script import python_script
 from xencbt.harness.witness.xe_script import xe_script
@@ -81,6 +85,7 @@ class Judge:
         self._leasing = leasing and not settings.emulated_here
         self._turns: Turns | None = None
         self.leased_kinds: frozenset[str] = frozenset()
+        self.known_issues = KnownIssues()
         self.recorder = Recorder(Secrets())
         self._open = ExitStack()
         self._bench: Bench | None = None
@@ -264,6 +269,25 @@ class Judge:
             exchange=finding.evidence.exchange,
         )
         return replace(bundle, python=python_script(bundle), xe=xe_script(bundle))
+
+    def select_issues(self, selected: Collection[str]) -> tuple[Issue, ...]:
+        """Choose the entries of the ledger that are about this target and these requirements; return them."""
+        self.known_issues = KnownIssues.of(self.settings.ledger, self.subject, selected)
+        return self.known_issues.judged
+
+    def replay_issues(self) -> Iterator[Finding]:
+        """Replay each chosen entry of the ledger once, and yield what that found."""
+        known, stand = self.known_issues, Stand(self.bench, lambda: self.interceptor)
+        for issue in known.judged:
+            if issue.expired(known.today):
+                yield known.found(issue, None)
+                continue
+            began = time.monotonic()
+            with self.turn(None):
+                replayed = stand.replay(issue.witness.steps, issue.id)
+            ended = "" if replayed.ended is None else self.secrets.mask(str(replayed.ended))
+            concluded = conclude(issue.witness, replayed.saw, ended)
+            yield known.found(issue, concluded, calls=replayed.calls, duration_s=time.monotonic() - began)
 
     @property
     def subject(self) -> Subject:
