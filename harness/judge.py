@@ -18,10 +18,10 @@ import hypothesis
 from xencbt.fixtures.bench import Bench
 from xencbt.fixtures.lab import Lab
 from xencbt.fixtures.latency import measured_latency
-from xencbt.fixtures.targets import Target, dial, start_emulator
+from xencbt.fixtures.targets import Target, declared_defects, dial, start_emulator
 from xencbt.harness import searching
 from xencbt.harness.again import run_again
-from xencbt.harness.bundling import Bundler, Stand, reference
+from xencbt.harness.bundling import Bundler
 from xencbt.harness.capabilities import MAIN, Capability
 from xencbt.harness.catalogue import catalogue_hash
 from xencbt.harness.claim import Taken, claims_folder
@@ -41,6 +41,7 @@ from xencbt.harness.selection import check_names
 from xencbt.harness.settings import Settings
 from xencbt.harness.sizes import Limits
 from xencbt.harness.spending import Budget
+from xencbt.harness.standing import Stand, reference
 from xencbt.harness.turns import Turns, reaches_beyond
 from xencbt.harness.verdicts import NotRun
 from xencbt.harness.witness.bundles import Bundle, Subject
@@ -241,22 +242,27 @@ class Judge:
 
     @cached_property
     def _bundler(self) -> Bundler:
-        right: list[Stand] = []
+        return Bundler(lambda: self._right, self._stand, lambda: self._studied, declared_defects)
 
-        def started() -> Stand:
-            if not right:
-                right.append(reference(self._open, self.bench))
-            return right[0]
+    @property
+    def _stand(self) -> Stand:
+        return Stand(self.bench, lambda: self.interceptor)
 
-        return Bundler(started, Stand(self.bench, lambda: self.interceptor))
+    @cached_property
+    def _right(self) -> Stand:
+        return reference(self._open, self.bench)
+
+    @cached_property
+    def _studied(self) -> Stand:
+        return reference(self._open, self.bench)
 
     def bundle(self, finding: Finding, alternatives: Sequence[Alternative]) -> Bundle:
         """Make the bundle of the failure in which the latest test ended; raises Inexpressible where there is none."""
         if self.recorder.trace.overflowed:
             raise Inexpressible("it took too many calls")
         events = self.recorder.trace.events
-        witness = self._bundler.witness(finding.id, events, alternatives)
         requirement = finding.violated or finding.requirement
+        witness, note = self._bundler.witness(finding.id, events, requirement, alternatives)
         bundle = Bundle(
             test=finding.id,
             requirement=requirement,
@@ -267,6 +273,7 @@ class Judge:
             target=self.subject,
             witness=witness,
             exchange=finding.evidence.exchange,
+            note=note,
         )
         return replace(bundle, python=python_script(bundle), xe=xe_script(bundle))
 
@@ -277,7 +284,7 @@ class Judge:
 
     def replay_issues(self) -> Iterator[Finding]:
         """Replay each chosen entry of the ledger once, and yield what that found."""
-        known, stand = self.known_issues, Stand(self.bench, lambda: self.interceptor)
+        known, stand = self.known_issues, self._stand
         for issue in known.judged:
             if issue.expired(known.today):
                 yield known.found(issue, None)
