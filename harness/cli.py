@@ -20,6 +20,7 @@ from xencbt.harness.commands import (
     replay,
     report,
     requirements,
+    trend,
 )
 from xencbt.harness.telling import told_to_whoever_reads
 from xencbt.harness.verdicts import Exit
@@ -30,6 +31,7 @@ COMMANDS = (
     issues,
     prove,
     compare,
+    trend,
     certificate,
     report,
     allure,

@@ -71,6 +71,7 @@ OPTIONS: tuple[Option, ...] = (
     Option("requirement", "list", "only the tests that decide this requirement (may be repeated)", "ID"),
     Option("faults", "list", "only fault tests: of this kind, or the plan in this file (may be repeated)", "NAME|FILE"),
     Option("rerun", "text", "run again what failed or stayed undecided in that run, and keep every attempt", "DIR"),
+    Option("since", "text", "say in report.html, and at the end, what is new since the run in that folder", "DIR"),
     Option("out", "text", "output folder; default: xencbt-out, numbered if it exists", "DIR"),
     Option(
         "journal-dir", "text", "where the journal of created objects is kept; default: the user's state folder", "D"

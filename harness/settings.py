@@ -54,6 +54,7 @@ class Settings:
     requirements: tuple[str, ...] = ()
     faults: tuple[str, ...] = ()
     rerun: Path | None = None
+    since: Path | None = None
     out: Path | None = None
     journal_dir: Path | None = None
     allow: tuple[str, ...] = ()

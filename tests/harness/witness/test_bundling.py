@@ -1,25 +1,27 @@
-"""How a witness is made of a failure: on the emulated host that failed, or for a real one on one with the nearest defect."""
+"""How a witness is made: on the emulated host that failed, or for a real host on one with the nearest defect."""
 
 from collections.abc import Callable, Sequence
 from types import SimpleNamespace
-from typing import Any, cast
+from typing import TYPE_CHECKING, Any, cast
 
 import pytest
 
 from xencbt.harness.bundling import MOST_CALLS, SPENT, Bundler
 from xencbt.harness.outcome import Ok
 from xencbt.harness.replaying import Replayed
-from xencbt.harness.standing import Stand
 from xencbt.harness.verdicts import Blocked
 from xencbt.harness.witness.deriving import Inexpressible
 from xencbt.harness.witness.steps import Step
 from xencbt.harness.witness.traces import Called
 
+if TYPE_CHECKING:
+    from xencbt.harness.standing import Stand
+
 SR = "OpaqueRef:00000000-0000-4000-8000-0000000000aa"
 RECORD = {"SR": SR, "virtual_size": 1 << 22, "type": "user", "sm_config": {}}
 RIGHT: dict[str, Any] = {"failed": "OPERATION_NOT_ALLOWED", "params": []}
 WRONG: dict[str, Any] = {"ok": ""}
-DEFECTS = {"other": ("LIST-02",), "loud": ("ENABLE-15",), "near": ("ENABLE-15",)}
+DEFECTS: dict[str, tuple[str, ...]] = {"other": ("LIST-02",), "loud": ("ENABLE-15",), "near": ("ENABLE-15",)}
 
 
 def ref(number: int) -> str:
