@@ -84,7 +84,8 @@ class Trial:
         self._gathering.property_based = True
         settings = self._judge.settings
         machines = searching.MACHINES[settings.speed]
-        return searching.Search(derive(settings.seed, self.id), self._judge.search, machines, self._judge.bench.budget)
+        seed, budget = derive(settings.seed, self.id), self._judge.bench.budget
+        return searching.Search(seed, self._judge.search, machines, budget, self._tolerates)
 
     def body_begins(self) -> None:
         """Count the body's calls from here: what fixtures called judges nothing."""
