@@ -9,22 +9,28 @@ from importlib.metadata import version
 from xencbt.harness.commands import (
     Call,
     allure,
+    certificate,
     clean,
     compare,
     emulator,
     faults,
     judging,
     prove,
+    replay,
     report,
     requirements,
+    trend,
 )
 from xencbt.harness.telling import told_to_whoever_reads
 from xencbt.harness.verdicts import Exit
 
 COMMANDS = (
     judging,
+    replay,
     prove,
     compare,
+    trend,
+    certificate,
     report,
     allure,
     clean,

@@ -14,7 +14,8 @@ class Evidence:
     `expected` are the allowed alternatives in words, `steps` the calls of the (minimal) failing example in order,
     `exchange` the last exchange, `rerun` the command line that runs the test again. `axis` is, of a failed test that
     made faults, what was wrong: the answer, the state that was left, or the recovery; else empty. `bitmap` is a
-    `BlockMap` as JSON data, where a listing of changed blocks was wrong.
+    `BlockMap` as JSON data, where a listing of changed blocks was wrong. `replay` is the bundle of a failure as JSON
+    data (`witness.bundles`), `unreplayable` says why there is none.
     """
 
     expected: tuple[str, ...] = ()
@@ -25,6 +26,8 @@ class Evidence:
     traceback: str = ""
     axis: str = ""
     bitmap: dict[str, Any] | None = None
+    replay: dict[str, Any] | None = None
+    unreplayable: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +53,7 @@ class Finding:
     evidence: Evidence = field(default_factory=Evidence)
     created: dict[str, int] = field(default_factory=dict)
     largest_disk: int = 0
+    needs: tuple[str, ...] = ()
     sizes_not_run: str = ""
 
     def verdict_of(self, requirement: str) -> Verdict:
@@ -70,6 +74,7 @@ class Finding:
             "verdict": self.verdict.value,
             "deviations": list(self.deviations),
             "violated": list(self.violated),
+            "needs": list(self.needs),
             "receipts": list(self.receipts),
             "evidence": asdict(self.evidence)
             | {"expected": list(self.evidence.expected), "steps": list(self.evidence.steps)},
@@ -99,9 +104,12 @@ class Finding:
                 traceback=evidence["traceback"],
                 axis=evidence.get("axis", ""),
                 bitmap=evidence.get("bitmap"),
+                replay=evidence.get("replay"),
+                unreplayable=evidence.get("unreplayable", ""),
             ),
             created=dict(data.get("created", {})),
             largest_disk=data.get("largest_disk", 0),
+            needs=tuple(data.get("needs", ())),
             sizes_not_run=data.get("sizes_not_run", ""),
         )
 

@@ -51,12 +51,18 @@ class Errand:
     def arguments(self) -> list[str]:
         """The words as options of the plugin."""
         words = [f"--cbt-{word.removeprefix('--')}" if word.startswith("--") else word for word in self.words]
-        return [*words, f"--cbt-config={os.devnull}", f"--cbt-out={self.folder / RAN}", "--cbt-quiet"]
+        return [
+            *words,
+            f"--cbt-config={os.devnull}",
+            f"--cbt-out={self.folder / RAN}",
+            "--cbt-quiet",
+            "--cbt-no-bundles",
+        ]
 
 
 def hunt(errand: Errand) -> None:
     """Make the run, and end this process with its exit code; what it says goes to a file of the errand's folder."""
-    with _alone(errand.folder):
+    with alone(errand.folder):
         front = Front(command=errand.command, shrink=False)
         judged_by_pytest(front, errand.arguments, plugins=[Hunt(errand.until, errand.without)])
     if front.usage is not None:
@@ -65,7 +71,7 @@ def hunt(errand: Errand) -> None:
 
 
 @contextmanager
-def _alone(folder: Path) -> Generator[None]:
+def alone(folder: Path) -> Generator[None]:
     """Leave the caller's surroundings: its terminal, its folder, and what it has set for runs of its own."""
     folder.mkdir(parents=True, exist_ok=True)
     for name in [name for name in os.environ if name.startswith(("XENCBT_", "PYTEST_"))]:

@@ -19,12 +19,16 @@ from xencbt.fixtures.lab import Lab
 from xencbt.fixtures.latency import measured_latency
 from xencbt.fixtures.targets import Target, dial, start_emulator
 from xencbt.harness import searching
-from xencbt.harness.capabilities import Capability
+from xencbt.harness.again import run_again
+from xencbt.harness.bundling import Bundler, Stand, reference
+from xencbt.harness.capabilities import MAIN, Capability
 from xencbt.harness.catalogue import catalogue_hash
 from xencbt.harness.claim import Taken, claims_folder
 from xencbt.harness.errors import HarnessError, UsageError
 from xencbt.harness.exchange import Recorder
 from xencbt.harness.faults import canonical
+from xencbt.harness.findings import Finding
+from xencbt.harness.fingerprint import fingerprint
 from xencbt.harness.integrity import own_integrity
 from xencbt.harness.masking import Secrets
 from xencbt.harness.needs import Needs
@@ -36,6 +40,11 @@ from xencbt.harness.sizes import Limits
 from xencbt.harness.spending import Budget
 from xencbt.harness.turns import Turns, reaches_beyond
 from xencbt.harness.verdicts import NotRun
+from xencbt.harness.witness.bundles import Bundle, Subject
+from xencbt.harness.witness.checking import Alternative
+from xencbt.harness.witness.deriving import Inexpressible
+from xencbt.harness.witness.python_script import python_script
+from xencbt.harness.witness.xe_script import xe_script
 from xencbt.proxies.interceptor import Interceptor
 from xencbt.suites.costs import costs
 from xencbt.suites.kill_score import kill_score, suite_hash
@@ -226,6 +235,51 @@ class Judge:
         return tuple(capabilities[name] for name in names if not capabilities[name].present)
 
     @cached_property
+    def _bundler(self) -> Bundler:
+        right: list[Stand] = []
+
+        def started() -> Stand:
+            if not right:
+                right.append(reference(self._open, self.bench))
+            return right[0]
+
+        return Bundler(started, Stand(self.bench, lambda: self.interceptor))
+
+    def bundle(self, finding: Finding, alternatives: Sequence[Alternative]) -> Bundle:
+        """Make the bundle of the failure in which the latest test ended; raises Inexpressible where there is none."""
+        if self.recorder.trace.overflowed:
+            raise Inexpressible("it took too many calls")
+        events = self.recorder.trace.events
+        witness = self._bundler.witness(finding.id, events, alternatives)
+        requirement = finding.violated or finding.requirement
+        bundle = Bundle(
+            test=finding.id,
+            requirement=requirement,
+            reason=finding.reason,
+            fingerprint=fingerprint(requirement[0], finding.verdict.value, finding.reason, finding.evidence.actual),
+            seed=self.settings.seed,
+            suite=suite_identity()["version"],
+            target=self.subject,
+            witness=witness,
+            exchange=finding.evidence.exchange,
+        )
+        return replace(bundle, python=python_script(bundle), xe=xe_script(bundle))
+
+    @property
+    def subject(self) -> Subject:
+        """What a bundle says of the target."""
+        told = self.describe()
+        return Subject(
+            told["kind"],
+            told["product"],
+            told["version"],
+            told["build"],
+            self.bench.repositories[MAIN].driver,
+            told["profile"],
+            tuple(told["defects"]),
+        )
+
+    @cached_property
     def interceptor(self) -> Interceptor:
         """The interceptor in front of the target, started when first asked for; raises InterceptorError."""
         target = self.bench.target
@@ -249,6 +303,7 @@ class Judge:
             "version": bench.product.version,
             "build": bench.product.build,
             "api_version": bench.product.api_version,
+            "driver": bench.repositories[MAIN].driver,
             "url": bench.target.endpoint.url,
             "tls": bench.target.trust.words(bench.target.endpoint.scheme),
             "profile": bench.profile.name,
@@ -259,24 +314,8 @@ class Judge:
 
     def rerun(self, requirement: str, test_id: str) -> str:
         """Return the command line that runs one test again with the same draws; it holds no secret."""
-        settings = self.settings
-        words = ["xencbt", "run", "--seed", str(settings.seed), "--requirement", requirement]
-        words += ["--profile", self.bench.profile.name]
-        if settings.xe is not None:
-            words += ["--xe", shlex.join(settings.xe)]
-        if settings.emulator_hosts != 1:
-            words += ["--emulator-hosts", str(settings.emulator_hosts)]
-        words += [f"--defect={each}" for each in settings.defects]
-        words += [f"--faults={each}" for each in settings.faults]
-        if settings.speed != "quick":
-            words += ["--speed", settings.speed]
-        if not settings.emulated_here:
-            words += ["--target", settings.target, "--user", settings.user, "--sr", str(settings.sr)]
-            words += settings.trust.as_options()
-            words += [f"--allow={each}" for each in settings.allow] + [f"--sr-kind={each}" for each in settings.sr_kind]
-            words += ["--vm", settings.vm] if settings.vm else []
-        words += ["--", "-k", test_id.partition("[")[0].rpartition("::")[2]]
-        return shlex.join(words)
+        test = test_id.partition("[")[0].rpartition("::")[2]
+        return run_again(self.settings, profile=self.bench.profile.name, requirement=requirement, test=test)
 
     def methods(self) -> frozenset[str]:
         """Return the plain names of the calls that the target says it has; empty where it does not say."""

@@ -9,6 +9,7 @@ from typing import Any
 
 from xencbt.harness.configuration import Configuration, known_key, read_configuration
 from xencbt.harness.errors import UsageError
+from xencbt.harness.leading import refuse_led_by_others
 from xencbt.harness.options import OPTIONS
 from xencbt.harness.seeds import fresh_seed
 from xencbt.harness.selection import check_names
@@ -47,6 +48,8 @@ def load_lab(
     """
     file = read_configuration(folder, given.get("config") or environment.get("XENCBT_CONFIG"))
     tables = _tables(file)
+    assert file.path is not None, "there are targets"
+    refuse_led_by_others(file.path, {"targets": tables})
     check_names(only, tuple(tables), "target of the lab")
     for key in sorted(ONE_TARGETS - {"out"}):
         if given.get(key):

@@ -1,4 +1,4 @@
-"""Whether only the user who cleans can have written a journal: it leads the password, and what is destroyed."""
+"""Whether only the user can have written a file that leads the password, or what is destroyed."""
 
 import os
 import stat
@@ -7,6 +7,7 @@ from pathlib import Path
 from xencbt.harness.errors import HarnessError, XencbtError
 
 OTHERS = stat.S_IWGRP | stat.S_IWOTH
+ROOT = 0
 
 
 class NotBelieved(XencbtError):
@@ -29,8 +30,9 @@ def refuse_not_private(path: Path) -> None:
 def _why(path: Path, known: os.stat_result) -> str:
     if stat.S_ISLNK(known.st_mode):
         return f"{path} is a link to somewhere else"
-    if known.st_uid != os.geteuid():
+    if known.st_uid not in {os.geteuid(), ROOT}:
         return f"{path} belongs to another user (uid {known.st_uid})"
-    if known.st_mode & OTHERS:
+    sticky = stat.S_ISDIR(known.st_mode) and known.st_mode & stat.S_ISVTX  # where others touch only what is theirs
+    if known.st_mode & OTHERS and not sticky:
         return f"others can write to {path}: look at what it says, then chmod go-w"
     return ""

@@ -5,7 +5,7 @@ import re
 import shlex
 import stat
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal
 from urllib.parse import urlsplit
@@ -15,17 +15,25 @@ from xencbt.harness.asked_faults import AskedFaults, asked_faults
 from xencbt.harness.configuration import PATHS, read_configuration
 from xencbt.harness.endpoint import Endpoint
 from xencbt.harness.errors import UsageError
+from xencbt.harness.leading import LEADING, in_words, refuse_led_by_others, refuse_unverified
 from xencbt.harness.options import OPTIONS, Option
 from xencbt.harness.seeds import SEED_BITS, fresh_seed
 from xencbt.harness.trust import Trust
 
 EMULATOR = "emulator"
 MOST_EMULATED_HOSTS = 3
+BY_KEY = {option.key: option for option in OPTIONS}
+
+FIELD_OF = {"suite": "suites", "requirement": "requirements", "sr": "srs", "defect": "defects"}
+"""What an option that may be repeated is called among the settings, by its key, where that is another word."""
 
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """The settings of one run; passwords and tokens are read on demand and not kept here."""
+    """The settings of one run; passwords and tokens are read on demand and not kept here.
+
+    `led` says to whom a configuration file led the run, and by what it is trusted, for the user to see.
+    """
 
     seed: int
     target: str = EMULATOR
@@ -45,6 +53,7 @@ class Settings:
     requirements: tuple[str, ...] = ()
     faults: tuple[str, ...] = ()
     rerun: Path | None = None
+    since: Path | None = None
     out: Path | None = None
     journal_dir: Path | None = None
     allow: tuple[str, ...] = ()
@@ -55,9 +64,16 @@ class Settings:
     quiet: bool = False
     strict: bool = False
     keep_on_failure: bool = False
+    no_bundles: bool = False
     max_size: int | None = None
     max_total: int | None = None
     environment: Mapping[str, str] = field(default_factory=dict, repr=False)
+    led: str = ""
+
+    @property
+    def bundles(self) -> bool:
+        """Whether a failure gets a bundle that shows it again."""
+        return not self.no_bundles
 
     @property
     def emulated_here(self) -> bool:
@@ -125,16 +141,16 @@ def load(given: Mapping[str, Any], *, environment: Mapping[str, str], folder: Pa
     that cannot be used.
     """
     file = read_configuration(folder, given.get("config") or environment.get("XENCBT_CONFIG"))
-    values: dict[str, Any] = {}
-    for option in OPTIONS:
-        value = given.get(option.key)
-        if value in (None, [], False):
-            value = from_environment(option, environment)
-        if value is None:
-            value = file.options.get(option.key)
-        if value is not None:
-            values[option.key] = _checked(option, value)
+    said = _said(given, environment)
+    of_file = {key: value for key, value in file.options.items() if key not in said}
+    values = {key: _checked(BY_KEY[key], value) for key, value in (of_file | said).items()}
     settings = _settings(values, environment)
+    if file.path is not None:
+        led = {key: of_file[key] for key in LEADING if of_file.get(key)}
+        refuse_led_by_others(file.path, led)
+        if not settings.emulated_here:
+            refuse_unverified(file.path, led)
+        settings = replace(settings, led=in_words(file.path, led))
     if settings.keep_on_failure and settings.emulated_here:
         raise UsageError("--keep-on-failure needs --target: the emulated host of a run ends with it")
     if not 1 <= settings.emulator_hosts <= MOST_EMULATED_HOSTS:
@@ -150,6 +166,18 @@ def load(given: Mapping[str, Any], *, environment: Mapping[str, str], folder: Pa
     return settings
 
 
+def _said(given: Mapping[str, Any], environment: Mapping[str, str]) -> dict[str, Any]:
+    """Return what the user said by command line or environment, unchecked."""
+    said: dict[str, Any] = {}
+    for option in OPTIONS:
+        value = given.get(option.key)
+        if value in (None, [], False):
+            value = from_environment(option, environment)
+        if value is not None:
+            said[option.key] = value
+    return said
+
+
 def _refuse_emulators_own(settings: Settings) -> None:
     """Go on where nothing was asked of an emulated host that is not going to be started, else raise UsageError."""
     for flag, asked in (("--emulator-hosts", settings.emulator_hosts != 1), ("--defect", bool(settings.defects))):
@@ -158,9 +186,8 @@ def _refuse_emulators_own(settings: Settings) -> None:
 
 
 def _settings(values: dict[str, Any], environment: Mapping[str, str]) -> Settings:
-    renamed = {"suite": "suites", "requirement": "requirements", "sr": "srs", "defect": "defects"}
     fields: dict[str, Any] = {
-        renamed.get(key, key): Path(value) if key in PATHS else value
+        FIELD_OF.get(key, key): Path(value) if key in PATHS else value
         for key, value in values.items()
         if key != "config"
     }

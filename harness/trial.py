@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -18,6 +19,8 @@ from xencbt.harness.judge import Judge
 from xencbt.harness.needs import Needs
 from xencbt.harness.seeds import derive
 from xencbt.harness.verdicts import Axis, Verdict
+from xencbt.harness.witness.checking import Alternative
+from xencbt.harness.witness.deriving import Inexpressible
 
 KEPT_TRACEBACK = 8000
 """Characters of a traceback that evidence keeps, from its end."""
@@ -50,8 +53,11 @@ def _is_read(exchange: Exchange) -> bool:
 class Trial:
     """A judged test while it runs."""
 
-    def __init__(self, test_id: str, requirements: tuple[str, ...], judge: Judge) -> None:
+    def __init__(
+        self, test_id: str, requirements: tuple[str, ...], judge: Judge, needs: frozenset[str] = frozenset()
+    ) -> None:
         self.id = test_id
+        self._needs = needs
         self._judge = judge
         self._gathering = Gathering(requirements)
         self._lab: Lab | None = None
@@ -128,6 +134,18 @@ class Trial:
     def finding(self) -> Finding:
         """Return what the test found."""
         decided = self._gathering.verdict()
+        finding = self._found(decided)
+        if finding.verdict is not Verdict.FAIL or not self._judge.settings.bundles:
+            return finding
+        try:
+            bundle = self._judge.bundle(finding, self._alternatives(decided))
+        except Inexpressible as why:
+            told = replace(finding.evidence, unreplayable=self._mask(str(why)))
+        else:
+            told = replace(finding.evidence, replay=bundle.as_json())
+        return replace(finding, evidence=told)
+
+    def _found(self, decided: Classified) -> Finding:
         lab, axis = self._lab, self._axis(decided)
         return Finding(
             id=self.id,
@@ -142,9 +160,14 @@ class Trial:
             receipts=tuple(receipt.as_json(self._began) for receipt in self._kept_receipts()),
             created=lab.created if lab is not None else {},
             largest_disk=lab.largest_disk if lab is not None else 0,
+            needs=tuple(sorted(self._needs)),
             sizes_not_run=lab.sizes_not_run if lab is not None else "",
             evidence=Evidence() if decided.verdict is Verdict.PASS else self._evidence(decided),
         )
+
+    @staticmethod
+    def _alternatives(decided: Classified) -> tuple[Alternative, ...]:
+        return tuple({"succeeds": True} if code is None else {"failed": code} for code in decided.codes)
 
     def _axis(self, decided: Classified) -> Axis | None:
         """Return what was wrong with a target that met faults; None where none was armed, or nothing was wrong."""

@@ -14,8 +14,10 @@ _WORST_BY_EXIT = {0: "pass", 1: "fail", 2: "blocked"}
 _PLAIN = Paint()
 
 
-def summary(run: Run, folder: Path | None = None, paint: Paint = _PLAIN) -> str:
+def summary(run: Run, folder: Path | None = None, paint: Paint = _PLAIN, *, since: str = "") -> str:
     """Return the whole text for the end of a run; `folder` is where its files are.
+
+    `since` is what came of it since an older run, empty where it was not compared.
 
     The verdict stands last, where a reader of a terminal looks first, and after it only the counts.
     """
@@ -23,6 +25,7 @@ def summary(run: Run, folder: Path | None = None, paint: Paint = _PLAIN) -> str:
     ending = [paint(_WORST_BY_EXIT.get(run["exit"], "error"), verdict)]
     ending += [hanging("problem", problem["reason"]) for problem in run["problems"][1:]]  # the verdict says the first
     ending += _proof(run)
+    ending += [hanging("since", since, pad=len("verdict"))] if since else []
     ending += _flaky(run)
     ending += _noted(run)
     ending += _left_behind(run)

@@ -1,7 +1,7 @@
 """From the events of a run to run.json: the verdict of each requirement and of the whole; pure."""
 
-from collections.abc import Iterable, Sequence
-from typing import TYPE_CHECKING, cast
+from collections.abc import Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, cast
 from urllib.parse import urlsplit, urlunsplit
 
 from xencbt.harness.attempts import Tried
@@ -9,12 +9,14 @@ from xencbt.harness.catalogue import Catalogue, Level, Requirement, catalogue
 from xencbt.harness.events import UnreadableEvents
 from xencbt.harness.findings import Finding
 from xencbt.harness.verdicts import Exit, Verdict, counts, exit_code, worst
+from xencbt.harness.witness.bundles import FOLDER, file_name
 from xencbt.reports.run_json import (
     SCHEMA,
     AttemptRow,
     FindingRow,
     JournalRow,
     KillScoreRow,
+    ReplayRow,
     RequirementRow,
     Run,
     SuiteRow,
@@ -224,6 +226,7 @@ def _target(event: Event) -> TargetRow:
         url=_public(event["url"]),
         tls=str(event["tls"]),
         profile=event["profile"],
+        driver=str(event.get("driver", "")),
         defects=list(event["defects"]),
         capabilities=[
             {"name": one["name"], "present": bool(one["present"]), "detail": one["detail"]}
@@ -273,9 +276,12 @@ def _test(test: Tried) -> FindingRow:
             "traceback": evidence.traceback,
             "axis": evidence.axis,
             "bitmap": cast("BitmapRow | None", evidence.bitmap),
+            "replay": None if evidence.replay is None else _replay(finding.id, evidence.replay),
+            "unreplayable": evidence.unreplayable,
         },
         created=finding.created,
         largest_disk=finding.largest_disk,
+        needs=list(finding.needs),
         sizes_not_run=finding.sizes_not_run,
         attempts=[_attempt(one) for one in test.attempts] if len(test.attempts) > 1 else [],
         flaky=test.flaky,
@@ -289,4 +295,13 @@ def _attempt(finding: Finding) -> AttemptRow:
         examples=finding.examples,
         calls=finding.calls,
         duration_s=finding.duration_s,
+    )
+
+
+def _replay(test: str, bundle: Mapping[str, Any]) -> ReplayRow:
+    return ReplayRow(
+        bundle=f"{FOLDER}/{file_name(test)}",
+        steps=[str(each) for each in bundle["words"]],
+        python=str(bundle["python"]),
+        xe=str(bundle["xe"]),
     )

@@ -56,6 +56,8 @@ class CapabilityRow(TypedDict):
 class TargetRow(TypedDict):
     """What was judged. `kind` is `emulator` or `host`; `url` carries no user, password or query.
 
+    `driver` is the type of the SR that it was judged on, empty where the run did not say.
+
     `tls` says how its certificate was verified: `verified by CA file`, `verified by system CAs`, `pinned`,
     `not verified`, or `none (http)`.
     """
@@ -68,6 +70,7 @@ class TargetRow(TypedDict):
     url: str
     tls: str
     profile: str
+    driver: NotRequired[str]
     defects: list[str]
     capabilities: list[CapabilityRow]
 
@@ -125,6 +128,18 @@ BitmapRow = TypedDict(
 """
 
 
+class ReplayRow(TypedDict):
+    """What shows a failure again: the bundle's path beside run.json, its steps in words, and the same as scripts.
+
+    A script is empty where the steps take what only an emulated host has.
+    """
+
+    bundle: str
+    steps: list[str]
+    python: str
+    xe: str
+
+
 class EvidenceRow(TypedDict):
     """What a reader needs to believe and to repeat a verdict; `bitmap` where a listing of changed blocks was wrong."""
 
@@ -136,6 +151,8 @@ class EvidenceRow(TypedDict):
     traceback: str
     axis: NotRequired[str]
     bitmap: NotRequired[BitmapRow | None]
+    replay: NotRequired[ReplayRow | None]
+    unreplayable: NotRequired[str]
 
 
 class AttemptRow(TypedDict):
@@ -152,7 +169,8 @@ class FindingRow(TypedDict):
     """One test. `examples` and `calls` count what it tried and how often it called the target.
 
     Of a test that was run again everything is told of the worst attempt; `attempts` are all of them in order, and empty
-    where there was but one. `flaky`: one passed, another did not.
+    where there was but one. `flaky`: one passed, another did not. `needs` are the capabilities and consents without
+    which the test says nothing of the target.
     """
 
     id: str
@@ -168,6 +186,7 @@ class FindingRow(TypedDict):
     evidence: EvidenceRow
     created: dict[str, int]
     largest_disk: int
+    needs: NotRequired[list[str]]
     sizes_not_run: NotRequired[str]
     attempts: NotRequired[list[AttemptRow]]
     flaky: NotRequired[bool]

@@ -2,33 +2,35 @@
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from functools import cache
-from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
 import xencbt.suites
 
 FILE = "kill_score.json"
+FOLDER = Path(xencbt.suites.__path__[0])
 KEPT = ("name", "level", "layer", "breaks", "fate", "failed", "killers", "by_search", "calls", "seconds")
 """What is kept of each defect."""
+
+CLEAN = ("profile", "passes", "passed", "calls")
+"""What is kept of each run against the clean host."""
 
 
 @cache
 def suite_hash() -> str:
     """Return the sha256 (hex) of the suites' source: equal in two runs that were judged by the same tests."""
     digest = hashlib.sha256()
-    for place in sorted(files(xencbt.suites).iterdir(), key=lambda each: each.name):
-        if place.name.endswith(".py"):
-            digest.update(f"{place.name}\0".encode() + place.read_bytes() + b"\0")
+    for place in sorted(FOLDER.glob("*.py")):
+        digest.update(f"{place.name}\0".encode() + place.read_bytes() + b"\0")
     return digest.hexdigest()
 
 
 def recorded() -> dict[str, Any] | None:
     """Return what was recorded last, as `record` wrote it; None where nothing was."""
     try:
-        told: dict[str, Any] = json.loads(files(xencbt.suites).joinpath(FILE).read_text(encoding="utf-8"))
+        told: dict[str, Any] = json.loads((FOLDER / FILE).read_text(encoding="utf-8"))
     except FileNotFoundError:
         return None
     return told
@@ -40,17 +42,34 @@ def kill_score() -> dict[str, Any] | None:
     return None if told is None else told["score"]
 
 
+def may_add(told: Mapping[str, Any]) -> bool:
+    """Tell whether a proof of some defects may be added: what is recorded was measured of the very same suites."""
+    before = recorded()
+    return before is not None and before["score"]["suite_hash"] == told["suite_hash"]
+
+
 def record(told: Mapping[str, Any]) -> None:
-    """Keep the score of a proof (what prove.json says) with the suites, with a row for each defect."""
+    """Keep what a proof found (what prove.json says) with the suites; a partial one is added to what is recorded."""
     suite = told["suite"]
-    score = dict(told["score"]) | {
+    defects = {row["name"]: {name: row[name] for name in KEPT} for row in told["defects"]}
+    about = {"seed": told["seed"], "clean": [{name: one[name] for name in CLEAN} for one in told["clean"]]}
+    if told["partial"]:
+        before = recorded() or {}
+        defects = {row["name"]: row for row in before["defects"]} | defects
+        about = {name: before[name] for name in about}
+    score = scored(defects.values()) | {
         "date": told["started"][:10],
         "version": suite["version"],
         "catalogue_hash": suite["catalogue_hash"],
         "suite_hash": suite["suite_hash"],
     }
-    about = {name: told[name] for name in ("seed", "duration_s", "median_calls", "idle", "only_by_search")}
-    about["clean"] = [{name: one[name] for name in ("profile", "passes", "passed", "calls")} for one in told["clean"]]
-    defects = [{name: row[name] for name in KEPT} for row in told["defects"]]
-    text = json.dumps({"score": score, **about, "defects": defects}, ensure_ascii=False, indent=1)
-    (Path(xencbt.suites.__path__[0]) / FILE).write_text(text + "\n", encoding="utf-8")
+    rows = sorted(defects.values(), key=lambda row: (row["layer"], row["name"]))
+    text = json.dumps({"score": score, **about, "defects": rows}, ensure_ascii=False, indent=1)
+    (FOLDER / FILE).write_text(text + "\n", encoding="utf-8")
+
+
+def scored(rows: Iterable[Mapping[str, Any]]) -> dict[str, Any]:
+    """Return how many of the defects of level must were killed by design, and which were not."""
+    must = [row for row in rows if row["level"] == "must"]
+    survivors = sorted(row["name"] for row in must if row["fate"] != "killed by design")
+    return {"killed": len(must) - len(survivors), "of": len(must), "survivors": survivors}

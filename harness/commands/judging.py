@@ -5,6 +5,7 @@ import json
 import os
 import shlex
 import sys
+from collections.abc import Collection
 
 import pytest
 
@@ -18,13 +19,16 @@ from xencbt.harness.run import Front
 from xencbt.harness.verdicts import Exit
 from xencbt.reports.plan import full
 
+BY_CORES = ("auto", "logical")
+"""Numbers of workers that pytest-xdist counts by itself."""
+
 EPILOG = "Arguments after -- are handed to pytest."
 
 
 def add(commands: Commands) -> None:
     """Add `run` and `plan`, which take the same options."""
     run = commands.add_parser("run", help="judge a target", epilog=EPILOG)
-    _add_options(run)
+    add_options(run)
     run.add_argument(
         "-n",
         dest="workers",
@@ -35,13 +39,16 @@ def add(commands: Commands) -> None:
     run.add_argument("--targets", metavar="NAME,…", help="with --lab: only these targets")
     run.set_defaults(call=_run)
     plan = commands.add_parser("plan", help="say what `run` would do, by reads only", epilog=EPILOG)
-    _add_options(plan)
+    add_options(plan)
     plan.add_argument("--json", action="store_true", help="as JSON")
     plan.set_defaults(call=_plan)
 
 
-def _add_options(parser: argparse.ArgumentParser) -> None:
+def add_options(parser: argparse.ArgumentParser, names: Collection[str] | None = None) -> None:
+    """Add the options of a run, or those of them that have these names."""
     for option in OPTIONS:
+        if names is not None and option.name not in names:
+            continue
         if option.kind == "switch":
             parser.add_argument(option.flag, action="store_true", help=option.help)
         else:
@@ -57,6 +64,9 @@ def _add_options(parser: argparse.ArgumentParser) -> None:
 def _run(chosen: argparse.Namespace, for_pytest: list[str]) -> int:
     if chosen.lab or chosen.targets:
         return _lab(chosen, for_pytest)
+    if chosen.workers is not None and not (chosen.workers.isdecimal() or chosen.workers in BY_CORES):
+        print(f"xencbt: -n takes a number of workers, or auto, not {chosen.workers!r}", file=sys.stderr)
+        return Exit.USAGE
     front = Front(command=shlex.join(["xencbt", *sys.argv[1:]]))
     workers = [] if chosen.workers is None else ["-n", chosen.workers]
     code = judged_by_pytest(front, [*_plugin_arguments(chosen), *workers], for_pytest)
@@ -70,8 +80,9 @@ def _run(chosen: argparse.Namespace, for_pytest: list[str]) -> int:
 
 
 def _lab(chosen: argparse.Namespace, for_pytest: list[str]) -> int:
-    if chosen.rerun:
-        print("xencbt: --rerun is about one target, and has no place beside --lab", file=sys.stderr)
+    alone = next((name for name in ("rerun", "since") if getattr(chosen, name)), None)
+    if alone is not None:
+        print(f"xencbt: --{alone} is about one target, and has no place beside --lab", file=sys.stderr)
         return Exit.USAGE
     if not chosen.lab:
         print("xencbt: --targets needs --lab: the names are those of the lab's targets", file=sys.stderr)

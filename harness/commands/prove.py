@@ -74,8 +74,8 @@ def _prove(chosen: argparse.Namespace, _: list[str]) -> int:
 
 
 def _may_record(chosen: argparse.Namespace, *, partial: bool) -> None:
-    if chosen.record and partial:
-        raise UsageError("--record keeps the score of all defects: it goes with no selection")
+    if chosen.record and partial and not kill_score.may_add(suite_identity()):
+        raise UsageError("--record adds to a record of these very suites, and there is none: prove all defects first")
 
 
 def _proven(defects: Sequence[Planted], folder: Path, *, seed: int, workers: int, full: bool, partial: bool) -> Proof:

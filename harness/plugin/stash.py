@@ -12,12 +12,14 @@ from xencbt.harness.run import Front, Run
 from xencbt.harness.trial import Trial
 from xencbt.harness.workers import Workers
 from xencbt.reports.layout import Paint, colour_wanted
+from xencbt.reports.run_json import Run as Document
 
 RUN = pytest.StashKey[Run]()
 JUDGE = pytest.StashKey[Judge]()
 TRIAL = pytest.StashKey[Trial]()
 WORKERS = pytest.StashKey[Workers]()
 EARLIER = pytest.StashKey[Earlier]()
+SINCE = pytest.StashKey[tuple[str, Document]]()
 CLOSING = pytest.StashKey[str]()
 UNSELECTED = pytest.StashKey[bool]()
 SHIPMENT = "cbt_events"
@@ -35,11 +37,12 @@ def is_worker(config: pytest.Config) -> bool:
 
 
 def refused(config: pytest.Config, error: UsageError) -> pytest.UsageError:
-    """Return the usage error in words that pytest takes; the front is told, where there is one."""
+    """Return the usage error in words that pytest shows; where there is a front, it is told instead, and shows it."""
     front = front_of(config)
-    if front is not None:
-        front.usage = str(error)
-    return pytest.UsageError(str(error))
+    if front is None:
+        return pytest.UsageError(str(error))
+    front.usage = str(error)
+    return pytest.UsageError()
 
 
 def paint() -> Paint:

@@ -4,7 +4,7 @@ from collections.abc import Generator
 
 import pytest
 
-from xencbt.harness.plugin.items import decided_by, test_id
+from xencbt.harness.plugin.items import decided_by, needs_of, test_id
 from xencbt.harness.plugin.stash import JUDGE, JUDGED, RUN, SHIPMENT, TRIAL
 from xencbt.harness.run import Run
 from xencbt.harness.sinks import Shipped
@@ -17,7 +17,9 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
     requirements = decided_by(item)
     if requirements and isinstance(item, pytest.Function):
         run = item.config.stash[RUN]
-        item.stash[TRIAL] = trial = Trial(test_id(item), requirements, item.config.stash[JUDGE])
+        item.stash[TRIAL] = trial = Trial(
+            test_id(item), requirements, item.config.stash[JUDGE], needs_of(item).required
+        )
         trial.begin(item.obj)
         run.emit("test_started", id=trial.id, requirement=list(requirements))
 

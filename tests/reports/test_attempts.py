@@ -4,7 +4,7 @@ import xml.etree.ElementTree as ET
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.reports.events import Event, finding, journal, run_finished, run_started, selected, target
@@ -102,6 +102,7 @@ def test_an_attempt_that_did_not_finish_is_an_error_beside_the_earlier_one() -> 
     assert run["exit"] == 4
 
 
+@settings(deadline=None)
 @given(st.lists(WORST_FIRST, min_size=1, max_size=4), WORST_FIRST)
 def test_no_further_attempt_makes_a_row_or_a_run_better(verdicts: list[Verdict], more: Verdict) -> None:
     attempts = [finding("ENABLE-13", verdict) for verdict in verdicts]

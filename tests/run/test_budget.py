@@ -21,6 +21,17 @@ def test_what_the_budget_did_not_reach_is_not_passed_over_in_silence(tmp_path: P
     assert "5 examples a property" in ran.stdout
 
 
+def test_what_the_host_cannot_do_is_unsupported_also_when_the_budget_is_spent(tmp_path: Path) -> None:
+    """Nobody would see it run with more time; and the plan says so before."""
+    with start_emulator() as target:
+        words = (*as_host(target), "--suite", "disasters", "--allow", "faults,network-purpose", "--budget", "0.001s")
+        ran = xencbt(tmp_path, "run", *words, extra={"XENCBT_PASSWORD": target.password})
+    assert {(test["verdict"], test["reason"]) for test in ran.document["tests"]} == {
+        ("unsupported", "the target has no control interface")
+    }
+    assert "0 tests would run" in ran.stdout
+
+
 @pytest.mark.heavy
 def test_a_dead_host_ends_the_run_with_what_is_known(tmp_path: Path) -> None:
     (tmp_path / "test_own.py").write_text(

@@ -82,6 +82,7 @@ def test_a_filter_of_pytest_that_matches_nothing_is_2(tmp_path: Path) -> None:
         (("--require", "guest-wriet", "-n", "2"), "did you mean guest-write"),
         (("--seed", "many"), "whole number"),
         (("--speed", "slow"), "invalid choice"),
+        (("-n", "two"), "-n takes a number of workers, or auto, not 'two'"),
         (("--nonsense",), "unrecognized arguments"),
         (("--target", "http://10.1.2.3", "--sr", "x"), "plain http is for loopback only"),
         (("--target", "http://127.0.0.1:1"), "--sr is needed"),
@@ -100,7 +101,7 @@ def test_a_filter_of_pytest_that_matches_nothing_is_2(tmp_path: Path) -> None:
 def test_a_usage_error_is_3_and_leaves_no_folder(tmp_path: Path, words: tuple[str, ...], message: str) -> None:
     ran = xencbt(tmp_path, "run", *words)
     assert ran.exit == 3, ran.stdout + ran.stderr
-    assert message in ran.stderr + ran.stdout
+    assert (ran.stderr + ran.stdout).count(message) == 1, "told once"
     assert not ran.folder.exists()
 
 
@@ -109,6 +110,19 @@ def test_an_unreadable_configuration_is_3(tmp_path: Path) -> None:
     ran = xencbt(tmp_path, "run", *ONE)
     assert ran.exit == 3
     assert "xencbt.toml" in ran.stderr
+
+
+def test_whom_a_configuration_leads_to_is_said_before_anything_is_sent(tmp_path: Path, emulator: Target) -> None:
+    """Nobody named the file: it lay in the folder. Here its host is not even asked for a password."""
+    (tmp_path / "xencbt.toml").write_text(f'target = "{emulator.url}"\nsr = "{emulator.srs["lvm"]}"\ninsecure = true\n')
+    ran = xencbt(tmp_path, "run", *ONE, "--quiet")
+    assert (ran.exit, "no password" in ran.stderr) == (3, True), ran.stderr
+    said = f"xencbt: {tmp_path / 'xencbt.toml'} says: target '{emulator.url}', INSECURE: any certificate is accepted"
+    assert ran.stderr.startswith(said), ran.stderr
+    (tmp_path / "xencbt.toml").chmod(0o666)
+    refused = xencbt(tmp_path, "run", *ONE, extra=secrets_of(emulator))
+    assert refused.exit == 3
+    assert "is not believed: others can write to" in refused.stderr
 
 
 def test_an_unknown_sr_is_3(tmp_path: Path, emulator: Target) -> None:

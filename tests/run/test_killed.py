@@ -1,7 +1,8 @@
-"""Runs are killed at random moments, and cleaning leaves no trace of them; the long form is `tests.soak.kill_runs`."""
+"""Runs are killed at random moments, and cleaning leaves no trace of them; the long forms are in `tests.soak`."""
 
 import pytest
 
+from tests.soak import kill_commands
 from tests.soak.busy_run import MODES
 from tests.soak.kill_runs import Database, difference, prove
 
@@ -13,6 +14,13 @@ def test_cleaning_after_killed_runs_leaves_no_trace(monkeypatch: pytest.MonkeyPa
     assert set(tally.modes) == set(MODES)
     assert tally.journalled > 0
     assert tally.left_objects > 0
+
+
+@pytest.mark.heavy
+def test_cleaning_after_killed_commands_leaves_no_trace() -> None:
+    tally = kill_commands.prove(len(kill_commands.MOMENTS), seed=3, show=False)
+    assert tally.keys() >= kill_commands.MOMENTS.keys()
+    assert tally["left"] > 0
 
 
 def test_a_difference_is_seen() -> None:

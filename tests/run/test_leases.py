@@ -153,3 +153,31 @@ def test_workers_leave_nothing_behind_for_pytest_to_complain_about(tmp_path: Pat
     ran = pytest_run(tmp_path, "-n", "2", "-W", "error", "test_other.py")
     assert ran.returncode == 0, ran.stdout
     assert "ResourceWarning" not in ran.stdout + ran.stderr
+
+
+def test_a_vm_on_an_sr_that_a_worker_leases_is_refused_before_any_begins(tmp_path: Path, emulator: Target) -> None:
+    """Each worker clones it, and the disks of a clone lie where those of the VM do: on one worker's own SR."""
+    assert emulator.vm is not None
+    words = ("--vm", emulator.vm, "--requirement", "ENABLE-02")
+    for srs in (("lvm", "second"), ("second", "lvm")):
+        ran = xencbt(tmp_path, *leasing(emulator, *srs), *words, extra=secrets_of(emulator))
+        assert ran.exit == 3, ran.stdout + ran.stderr
+        assert f"is on SR {emulator.srs['lvm']}, which a worker of this run leases for itself" in ran.stderr
+    assert not (tmp_path / "xencbt-out").exists()
+
+
+def test_a_vm_on_an_sr_of_a_special_kind_serves_all_workers(tmp_path: Path, emulator: Target) -> None:
+    assert emulator.vm is not None
+    (tmp_path / "test_own.py").write_text(
+        "import pytest\n"
+        "from xencbt.harness.decides import decides\n"
+        "@decides('ENABLE-02')\n"
+        "@pytest.mark.parametrize('number', range(4))\n"
+        "def test_own_sr(lab, number):\n"
+        "    lab.create_vm(lab.create_disk().enable_cbt())\n"
+    )
+    words = [*leasing(emulator, "file", "unrounded"), "--sr-kind", f"second={emulator.srs['lvm']}"]
+    words += ["--vm", emulator.vm, "--", str(tmp_path / "test_own.py")]
+    ran = xencbt(tmp_path, *words, extra={"XENCBT_PASSWORD": emulator.password})
+    assert (ran.exit, ran.verdicts) == (0, {"ENABLE-02": "pass"}), ran.stdout + ran.stderr
+    assert ran.document["journal"]["left"] == []

@@ -44,7 +44,6 @@ def test_defects_are_killed_by_the_requirements_they_declare(tmp_path: Path) -> 
         (("--part", "5/4"), "no part 5 of 4"),
         (("--part", "x"), "--part takes K/N"),
         (("-n", "0"), "-n takes a number from 1"),
-        (("--record", "--part", "1/4"), "goes with no selection"),
         (("--layer", "rules", "--defect", "roll-drops-bits"), "no defect is left"),
     ],
 )

@@ -1,0 +1,177 @@
+"""Are the assertions of the suites needed? Each is deleted in turn, and a defect has to survive that was killed before.
+
+    python -m tests.proof.assertions --results assertions.jsonl
+
+First each defect is met by all tests of the requirement it declares, and where each of them fails is kept. Only what
+a test failed at can be missed: without any other assertion, the test comes to the same point at the same seed, and
+fails there as before. Those are deleted, one at a time, and the tests that failed there meet that defect again: if they
+pass now, the assertion is needed, and nothing else does its work. All others are redundant, as far as these defects can
+tell. Results are appended as they come, and what is there of the same suites is not done again.
+"""
+
+import argparse
+import json
+import sys
+import tempfile
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from tests.proof.deletion import FOUND, SUITES, Deletion, run
+from tests.proof.sites import Site, reached, sites
+from xencbt.fixtures.emulator.defects import DEFECTS, Defect
+from xencbt.harness.errands import Ended, Errands
+from xencbt.harness.hunting import Errand
+from xencbt.suites.index import deciding_tests
+from xencbt.suites.kill_score import suite_hash
+
+DEADLINE_S = 600.0
+SEED = "--seed=1"
+
+
+@dataclass(slots=True)
+class Proving:
+    """What is known so far, and where new results go."""
+
+    results: Path
+    folder: Path
+    rows: list[dict[str, Any]] = field(default_factory=list)
+    met: int = 0
+
+    def read(self) -> None:
+        """Take up what an earlier run has found out about these very suites."""
+        if self.results.exists():
+            every = map(json.loads, self.results.read_text(encoding="utf-8").splitlines())
+            self.rows = [row for row in every if row["suite_hash"] == suite_hash()]
+
+    def keep(self, **row: Any) -> None:
+        """Append a result."""
+        self.rows.append(row | {"suite_hash": suite_hash()})
+        with self.results.open("a", encoding="utf-8") as file:
+            file.write(json.dumps(self.rows[-1]) + "\n")
+        print({name: value for name, value in row.items() if name != "tests"}, flush=True)
+
+    def look(self, defects: Iterable[Defect]) -> Iterator[Deletion]:
+        """Yield the runs that show where the tests of the declared requirement fail."""
+        known = {row["defect"] for row in self.rows if row["kind"] == "look"}
+        for defect in defects:
+            if defect.name not in known:
+                yield self._errand("look", defect, None, frozenset())
+
+    def chances(self) -> dict[Site, list[tuple[str, frozenset[str]]]]:
+        """Return, by assertion, the defects that tests failed at just there, with those tests, the fewest first."""
+        every = [site for each in SUITES.glob("*.py") for site in sites(each.stem, each.read_text(encoding="utf-8"))]
+        found: dict[Site, list[tuple[str, frozenset[str]]]] = {}
+        for row in (row for row in self.rows if row["kind"] == "look"):
+            by_site: dict[tuple[Site, str], set[str]] = {}
+            for test, told in row["tests"].items():
+                for site in every:
+                    if any(site.module == name and site.line <= line <= site.end for name, line in told["frames"]):
+                        by_site.setdefault((site, test.partition("[")[0]), set()).add(test)
+            for (site, _), tests in by_site.items():
+                found.setdefault(site, []).append((row["defect"], frozenset(tests)))
+        return {site: sorted(tried, key=lambda each: (len(each[1]), each[0])) for site, tried in sorted(found.items())}
+
+    def next_for(self, site: Site, tried: Sequence[tuple[str, frozenset[str]]]) -> Deletion | None:
+        """Return the next run that may show that the assertion is needed; None when it is known, or none is left."""
+        done = {
+            (row["defect"], frozenset(row["only"])): row["survives"]
+            for row in self.rows
+            if row["kind"] == "deletion" and row["site"] == str(site)
+        }
+        if any(done.values()):
+            return None
+        left = [each for each in tried if each not in done]
+        return self._errand("deletion", DEFECTS[left[0][0]], site, left[0][1]) if left else None
+
+    def _errand(self, kind: str, defect: Defect, site: Site | None, only: frozenset[str]) -> Deletion:
+        self.met += 1
+        words = (f"--defect={defect.name}", *defect.needs, "--strict", f"--requirement={defect.breaks[0]}", SEED)
+        name = f"{kind} {defect.name}"
+        return Deletion(name, words, self.folder / str(self.met), site=site, only=only)
+
+    def ended(self, ended: Ended) -> None:
+        """Keep what a run has found; one that broke shows nothing."""
+        errand = ended.errand
+        assert isinstance(errand, Deletion)
+        kind, _, defect = errand.name.partition(" ")
+        try:
+            tests = json.loads((errand.folder / FOUND).read_text())
+        except OSError:
+            tests = {}
+        if kind == "look":
+            failed = {test: told for test, told in tests.items() if told["verdict"] == "fail"}
+            self.keep(kind=kind, defect=defect, failed=len(failed), of=len(tests), tests=failed, trouble=ended.trouble)
+            return
+        verdicts = {told["verdict"] for told in tests.values()}
+        survives = set(tests) == errand.only and verdicts == {"pass"}
+        only = sorted(errand.only)
+        self.keep(
+            kind=kind, site=str(errand.site), defect=defect, only=only, survives=survives, verdicts=sorted(verdicts)
+        )
+
+
+def prove(proving: Proving, defects: Sequence[Defect], workers: int) -> None:
+    """Find out what is not known yet."""
+
+    def looked(ended: Ended) -> Iterable[Errand]:
+        proving.ended(ended)
+        return ()
+
+    Errands(workers, deadline_s=DEADLINE_S, ended=looked, body=run).carry_out(proving.look(defects))
+    names = {defect.name for defect in defects}
+    chances = {site: [each for each in tried if each[0] in names] for site, tried in proving.chances().items()}
+    by_name = {str(site): site for site in chances}
+
+    def deleted(ended: Ended) -> Iterable[Errand]:
+        assert isinstance(ended.errand, Deletion)
+        proving.ended(ended)
+        site = by_name[str(ended.errand.site)]
+        following = proving.next_for(site, chances[site])
+        return () if following is None else (following,)
+
+    first = (proving.next_for(site, tried) for site, tried in chances.items())
+    Errands(workers, deadline_s=DEADLINE_S, ended=deleted, body=run).carry_out(each for each in first if each)
+
+
+def summary(proving: Proving, defects: Sequence[Defect]) -> str:
+    """Say how many assertions are needed, of those in tests of the requirements that the defects declare."""
+    looked = {row["defect"] for row in proving.rows if row["kind"] == "look"}
+    declared = {defect.breaks[0] for defect in defects if defect.name in looked}
+    deciding = deciding_tests()
+    tests = {test.rpartition("::")[2] for each in declared for test in deciding.get(each, ())}
+    sources = {each.stem: each.read_text(encoding="utf-8") for each in SUITES.glob("*.py")}
+    every = {str(site) for site in reached(sources, tests)}
+    deletions = [row for row in proving.rows if row["kind"] == "deletion"]
+    needed = {row["site"] for row in deletions if row["survives"]} & every
+    failed = {str(site) for site in proving.chances()} & every
+    share = f"{100 * len(needed) / len(every):.0f} %" if every else "none"
+    of_failed = f"{100 * len(needed) / len(failed):.0f} %" if failed else "none"
+    tried = len({row["site"] for row in deletions})
+    met = f"{len(looked)} of {len(defects)} defects were met by tests of the {len(declared)} requirements they declare"
+    found = f"{len(needed)} of {len(every)} assertions are needed ({share})"
+    how = f"at {len(failed)} a test failed, of these {of_failed}; {tried} were deleted, in {len(deletions)} runs"
+    return "\n".join([*(f"redundant: {each}" for each in sorted(every - needed)), met, f"{found}; {how}"])
+
+
+def main(argv: Sequence[str]) -> int:
+    """Find out what is missing in the results, and tell what they say."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--results", type=Path, default=Path("assertions.jsonl"), help="(%(default)s)")
+    parser.add_argument("--defect", action="append", choices=sorted(DEFECTS), metavar="NAME", help="only this one")
+    parser.add_argument("-n", dest="workers", type=int, default=2, help="runs at a time (%(default)s)")
+    parser.add_argument("--tell", action="store_true", help="make no run, only tell of those in the results")
+    chosen = parser.parse_args(argv)
+    defects = [DEFECTS[name] for name in chosen.defect or DEFECTS]
+    with tempfile.TemporaryDirectory(prefix="xencbt-assertions-") as folder:
+        proving = Proving(chosen.results, Path(folder))
+        proving.read()
+        if not chosen.tell:
+            prove(proving, defects, chosen.workers)
+    print(summary(proving, defects))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
