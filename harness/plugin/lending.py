@@ -29,9 +29,9 @@ def lab(request: pytest.FixtureRequest) -> Iterator[Lab]:
     missing = needed.lacking(judge.bench.capabilities, judge.bench.consents)
     if missing is not None:  # before the test waits for its turn on the host
         raise missing
-    if judge.bench.budget.spent:
-        raise NotRun("over budget: the time for this run is spent")
     with trial.stage(needed if held else None) as stage:
+        if judge.bench.budget.spent:  # by waiting, perhaps
+            raise NotRun("over budget: the time for this run is spent")
         yield stage
 
 
