@@ -109,12 +109,14 @@ class Faults:
         not reach or trust the target: a lost call then says nothing of the target.
         """
         at_work = Armed(planned)
+        self._lab.note("arm", planned=planned, vdi=None if on is None else on.ref)
         try:
             with ExitStack() as armed:
                 self._arm(armed, at_work, session, planned, on)
                 yield at_work
         finally:
             self._receipts.extend(at_work.receipts)
+            self._lab.note("heal")
         self._recovered(planned)
         at_work.require_fired()
 

@@ -9,6 +9,7 @@ from typing import Any
 
 from xencbt.harness.masking import Secrets
 from xencbt.harness.spending import Breaker
+from xencbt.harness.witness.traces import Event, Trace
 
 KEPT_EXCHANGES = 200
 """How many of the latest exchanges of a test (or of its latest example) are kept as evidence."""
@@ -108,8 +109,10 @@ class Recorder:
         self.secrets = secrets
         self.calls = 0
         self.breaker = Breaker()
+        self.trace = Trace()
         self._kept: deque[_Unread] = deque(maxlen=KEPT_EXCHANGES)
         self._aside = 0
+        self._untraced = 0
         self._recording = threading.Lock()
 
     def record(
@@ -123,6 +126,21 @@ class Recorder:
                 self._kept.append(_Unread(self.calls, method, step, outcome, started, duration_s, sent, received))
             return self.calls
 
+    def note(self, event: Event) -> None:
+        """Keep, unmasked and in memory alone, what a witness of a failure is made from."""
+        with self._recording:
+            if not self._aside and not self._untraced:
+                self.trace.note(event)
+
+    @contextmanager
+    def untraced(self) -> Iterator[None]:
+        """Record what is exchanged meanwhile, but keep none of it for a witness: it is told there in another way."""
+        self._untraced += 1
+        try:
+            yield
+        finally:
+            self._untraced -= 1
+
     @contextmanager
     def aside(self) -> Iterator[None]:
         """Count but do not keep what is exchanged meanwhile: cleaning up is no step of a failing example."""
@@ -135,10 +153,12 @@ class Recorder:
     def forget(self) -> None:
         """Drop the kept exchanges (a new example begins); the count goes on."""
         self._kept.clear()
+        self.trace.forget_example()
 
     def begin_test(self) -> None:
         """Drop everything: a new test begins, and its calls are counted from 1."""
         self._kept.clear()
+        self.trace.begin()
         self.calls = 0
 
     @property

@@ -14,7 +14,8 @@ class Evidence:
     `expected` are the allowed alternatives in words, `steps` the calls of the (minimal) failing example in order,
     `exchange` the last exchange, `rerun` the command line that runs the test again. `axis` is, of a failed test that
     made faults, what was wrong: the answer, the state that was left, or the recovery; else empty. `bitmap` is a
-    `BlockMap` as JSON data, where a listing of changed blocks was wrong.
+    `BlockMap` as JSON data, where a listing of changed blocks was wrong. `replay` is the bundle of a failure as JSON
+    data (`witness.bundles`), `unreplayable` says why there is none.
     """
 
     expected: tuple[str, ...] = ()
@@ -25,6 +26,8 @@ class Evidence:
     traceback: str = ""
     axis: str = ""
     bitmap: dict[str, Any] | None = None
+    replay: dict[str, Any] | None = None
+    unreplayable: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +37,7 @@ class Finding:
     `requirement` are those it decides. Of a test that failed, `violated` are those that were broken, where it could
     tell (they need not be among those it can pass); where it could not, all were. `created` counts what was made on
     the target by class, `largest_disk` is in bytes; `sizes_not_run` says which
-    larger ones the test would have made and did not, and why.
+    larger ones the test would have made and did not, and why. `issue` is the known issue that a failure is, if any.
     """
 
     id: str
@@ -52,6 +55,7 @@ class Finding:
     largest_disk: int = 0
     needs: tuple[str, ...] = ()
     sizes_not_run: str = ""
+    issue: dict[str, str] | None = None
 
     def verdict_of(self, requirement: str) -> Verdict:
         """Return what the test says of one requirement; a failure that names others came before it was decided."""
@@ -101,16 +105,22 @@ class Finding:
                 traceback=evidence["traceback"],
                 axis=evidence.get("axis", ""),
                 bitmap=evidence.get("bitmap"),
+                replay=evidence.get("replay"),
+                unreplayable=evidence.get("unreplayable", ""),
             ),
             created=dict(data.get("created", {})),
             largest_disk=data.get("largest_disk", 0),
             needs=tuple(data.get("needs", ())),
             sizes_not_run=data.get("sizes_not_run", ""),
+            issue=data.get("issue"),
         )
 
 
 CAPABILITY = "capability::"
 """How the id of a finding begins that is about a required capability, and about no test."""
+
+ISSUE = "issue::"
+"""How the id of a finding begins that is the replay of a known issue, and no test's."""
 
 
 def lacking(capability: Capability) -> Finding:

@@ -51,7 +51,13 @@ class Errand:
     def arguments(self) -> list[str]:
         """The words as options of the plugin."""
         words = [f"--cbt-{word.removeprefix('--')}" if word.startswith("--") else word for word in self.words]
-        return [*words, f"--cbt-config={os.devnull}", f"--cbt-out={self.folder / RAN}", "--cbt-quiet"]
+        return [
+            *words,
+            f"--cbt-config={os.devnull}",
+            f"--cbt-out={self.folder / RAN}",
+            "--cbt-quiet",
+            "--cbt-no-bundles",
+        ]
 
 
 def hunt(errand: Errand) -> None:

@@ -21,6 +21,7 @@ from xencbt.harness.transfers import (
     under_a_task,
 )
 from xencbt.harness.transport import CHUNK, Deadline, receive, send
+from xencbt.harness.witness.traces import Did
 
 Write = tuple[int, bytes]
 """Offset in bytes, and the content to put there."""
@@ -58,7 +59,9 @@ def import_ranges(
                 pass
         return Ok("")
 
-    return under_a_task(session, step, transfer, deadline_s)
+    outcome = under_a_task(session, step, transfer, deadline_s)
+    session.recorder.note(Did("write", {"vdi": vdi, "writes": tuple(writes)}, outcome))
+    return outcome
 
 
 def export_range(
@@ -77,7 +80,9 @@ def export_range(
         with receive(sock, "GET", deadline) as response:
             return _range_of(response, offset, length) if response.status == 200 else trouble(response)
 
-    return under_a_task(session, step, transfer, deadline_s)
+    outcome = under_a_task(session, step, transfer, deadline_s)
+    session.recorder.note(Did("read", {"vdi": vdi, "offset": offset, "length": length}, outcome))
+    return outcome
 
 
 def handler_answers(session: Session, path: str) -> Outcome:

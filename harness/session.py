@@ -20,6 +20,7 @@ from xencbt.harness.masking import MASK, Secrets
 from xencbt.harness.outcome import Failed, Indeterminate, Ok, Outcome
 from xencbt.harness.transport import Channel, Deadline, Garbled, NoAnswer, NotConnected
 from xencbt.harness.verdicts import Violation
+from xencbt.harness.witness.traces import NOBODY, Called
 
 if TYPE_CHECKING:
     from xencbt.harness.guarding import Guard
@@ -93,6 +94,7 @@ class Session:
 
     Not for use by several threads at once: open one session for each. A `guard` is asked before each call. Where
     `disturbed` is set, lost answers are ours, and say nothing of the host; else each tells the recorder's breaker.
+    `beside` is set on sessions that a test opens beside the run's own.
     """
 
     def __init__(
@@ -103,6 +105,7 @@ class Session:
         self.recorder = recorder
         self.deadline_s = deadline_s
         self.disturbed = False
+        self.beside = False
         self.guard: Guard | None = None
         self.ref = ""
         self.uuid = ""
@@ -172,9 +175,26 @@ class Session:
                 self.recorder.secrets, str(outcome.value.get("session_id", ""))
             )  # host.migrate_receive gives one
         self._record(method, params, outcome, started, once.received)
+        self._note(method, params, outcome, started, deadline_s)
         if not self.disturbed:
             self._tell_breaker(method, outcome)
         return outcome
+
+    def _note(
+        self, method: str, params: tuple[object, ...], outcome: Outcome, began: float, deadline_s: float | None
+    ) -> None:
+        called = Called(
+            method,
+            params,
+            outcome,
+            user=self.user,
+            disturbed=self.disturbed,
+            line=id(self) if self.beside else NOBODY,
+            deadline_s=deadline_s if deadline_s is not None or not self.beside else self.deadline_s,
+            began=began,
+            ended=clock(),
+        )
+        self.recorder.note(called)
 
     @contextmanager
     def numbering(self) -> Iterator[list[tuple[int, str]]]:

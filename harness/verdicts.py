@@ -74,7 +74,8 @@ class Violation(AssertionError):
     `expected` lists the allowed alternatives in words, `actual` says what came. `requirements` are the rows it breaks,
     where that can be told, be they among those that its test decides or not; else it breaks all of those. `axis` is
     what of a target that met a fault was wrong; without one it is the state (see `judging`). `block_map` is the
-    bitmap that was judged, where it was one.
+    bitmap that was judged, where it was one. `codes` are the error codes that were allowed of one call, None among
+    them where success was; empty where it was about something else.
     """
 
     def __init__(
@@ -85,6 +86,7 @@ class Violation(AssertionError):
         actual: str = "",
         requirements: Iterable[str] = (),
         block_map: BlockMap | None = None,
+        codes: Iterable[str | None] = (),
     ) -> None:
         super().__init__(message)
         self.message = message
@@ -93,6 +95,7 @@ class Violation(AssertionError):
         self.requirements = tuple(requirements)
         self.axis: Axis | None = None
         self.block_map = block_map
+        self.codes = tuple(codes)
 
     def __str__(self) -> str:
         lines = [self.message]

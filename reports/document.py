@@ -1,7 +1,7 @@
 """From the events of a run to run.json: the verdict of each requirement and of the whole; pure."""
 
-from collections.abc import Iterable, Sequence
-from typing import TYPE_CHECKING, cast
+from collections.abc import Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, cast
 from urllib.parse import urlsplit, urlunsplit
 
 from xencbt.harness.attempts import Tried
@@ -9,12 +9,15 @@ from xencbt.harness.catalogue import Catalogue, Level, Requirement, catalogue
 from xencbt.harness.events import UnreadableEvents
 from xencbt.harness.findings import Finding
 from xencbt.harness.verdicts import Exit, Verdict, counts, exit_code, worst
+from xencbt.harness.witness.bundles import FOLDER, file_name
 from xencbt.reports.run_json import (
     SCHEMA,
     AttemptRow,
     FindingRow,
     JournalRow,
     KillScoreRow,
+    KnownIssuesRow,
+    ReplayRow,
     RequirementRow,
     Run,
     SuiteRow,
@@ -23,7 +26,7 @@ from xencbt.reports.run_json import (
 from xencbt.reports.told import Event, Told, gather
 
 if TYPE_CHECKING:
-    from xencbt.reports.run_json import BitmapRow
+    from xencbt.reports.run_json import BitmapRow, IssueRow
 
 STOPPING = frozenset({Verdict.BLOCKED, Verdict.NOT_EXERCISED})
 """Verdicts at which a run with -x stops, undecided."""
@@ -72,6 +75,7 @@ def _run(told: Told, known: Catalogue) -> Run:
         tests=[_test(test) for test in tests],
         problems=[{"verdict": Verdict.ERROR.value, "reason": reason} for reason in told.problems],
         journal=_journal(told),
+        known_issues=None if told.known_issues is None else _known_issues(told.known_issues),
     )
 
 
@@ -239,6 +243,13 @@ def _public(url: str) -> str:
     return urlunsplit((parts.scheme, parts.netloc.rpartition("@")[2], parts.path, "", ""))
 
 
+def _known_issues(event: Event) -> KnownIssuesRow:
+    return KnownIssuesRow(
+        judged=[str(each) for each in event["judged"]],
+        ignored=[{"id": str(each["id"]), "reason": str(each["reason"])} for each in event["ignored"]],
+    )
+
+
 def _journal(told: Told) -> JournalRow | None:
     if not told.journals and not told.complete:
         return None
@@ -274,8 +285,11 @@ def _test(test: Tried) -> FindingRow:
             "traceback": evidence.traceback,
             "axis": evidence.axis,
             "bitmap": cast("BitmapRow | None", evidence.bitmap),
+            "replay": None if evidence.replay is None else _replay(finding.id, evidence.replay),
+            "unreplayable": evidence.unreplayable,
         },
         created=finding.created,
+        issue=cast("IssueRow | None", finding.issue),
         largest_disk=finding.largest_disk,
         needs=list(finding.needs),
         sizes_not_run=finding.sizes_not_run,
@@ -291,4 +305,13 @@ def _attempt(finding: Finding) -> AttemptRow:
         examples=finding.examples,
         calls=finding.calls,
         duration_s=finding.duration_s,
+    )
+
+
+def _replay(test: str, bundle: Mapping[str, Any]) -> ReplayRow:
+    return ReplayRow(
+        bundle=f"{FOLDER}/{file_name(test)}",
+        steps=[str(each) for each in bundle["words"]],
+        python=str(bundle["python"]),
+        xe=str(bundle["xe"]),
     )

@@ -128,6 +128,18 @@ BitmapRow = TypedDict(
 """
 
 
+class ReplayRow(TypedDict):
+    """What shows a failure again: the bundle's path beside run.json, its steps in words, and the same as scripts.
+
+    A script is empty where the steps take what only an emulated host has.
+    """
+
+    bundle: str
+    steps: list[str]
+    python: str
+    xe: str
+
+
 class EvidenceRow(TypedDict):
     """What a reader needs to believe and to repeat a verdict; `bitmap` where a listing of changed blocks was wrong."""
 
@@ -139,6 +151,8 @@ class EvidenceRow(TypedDict):
     traceback: str
     axis: NotRequired[str]
     bitmap: NotRequired[BitmapRow | None]
+    replay: NotRequired[ReplayRow | None]
+    unreplayable: NotRequired[str]
 
 
 class AttemptRow(TypedDict):
@@ -149,6 +163,29 @@ class AttemptRow(TypedDict):
     examples: int
     calls: int
     duration_s: float
+
+
+class IssueRow(TypedDict):
+    """The known issue that a failure is; `expires` is the last day on which the ledger says so."""
+
+    id: str
+    link: str
+    owner: str
+    expires: str
+
+
+class IgnoredIssueRow(TypedDict):
+    """An entry of the ledger that says nothing of this run, and why."""
+
+    id: str
+    reason: str
+
+
+class KnownIssuesRow(TypedDict):
+    """The entries of the ledger: those that were replayed (each is a test `issue::ID`), and those that were ignored."""
+
+    judged: list[str]
+    ignored: list[IgnoredIssueRow]
 
 
 class FindingRow(TypedDict):
@@ -171,6 +208,7 @@ class FindingRow(TypedDict):
     receipts: list[dict[str, Any]]
     evidence: EvidenceRow
     created: dict[str, int]
+    issue: NotRequired[IssueRow | None]
     largest_disk: int
     needs: NotRequired[list[str]]
     sizes_not_run: NotRequired[str]
@@ -232,3 +270,4 @@ class Run(TypedDict):
     tests: list[FindingRow]
     problems: list[ProblemRow]
     journal: JournalRow | None
+    known_issues: NotRequired[KnownIssuesRow | None]

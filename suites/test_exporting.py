@@ -11,15 +11,18 @@ from hypothesis import strategies as st
 
 from xencbt.fixtures.disks import Disk
 from xencbt.fixtures.exports import addresses, connected, served
+from xencbt.fixtures.images import write_sparse
 from xencbt.fixtures.lab import MIB, Lab
 from xencbt.fixtures.purposes import Purpose, network_of, possible_purposes, try_adding, without
-from xencbt.harness.bitmap import BLOCK
+from xencbt.harness.bitmap import BLOCK, block_count
 from xencbt.harness.capabilities import MAIN
 from xencbt.harness.decides import decides
 from xencbt.harness.expectations import refusals
 from xencbt.harness.nbd_protocol import STARTTLS, NbdRefused, NbdTrouble
 from xencbt.harness.needs import needs
+from xencbt.harness.sizes import Reach
 from xencbt.harness.verdicts import Violation
+from xencbt.suites.edges import LARGEST, edges
 from xencbt.suites.exporting import (
     assert_erasing_refused,
     assert_exact,
@@ -193,6 +196,23 @@ def test_a_disk_of_odd_size_reads_to_its_last_byte(lab: Lab, oldest: bool) -> No
 
 
 @decides("EXPORT-02")
+@needs(reach=Reach(LARGEST, disks=2))
+def test_a_large_snapshot_reads_exactly_next_to_each_power_of_two(lab: Lab) -> None:
+    """4 GiB among them: what is there is what was written there, and between is nothing."""
+    with lab.precondition("a snapshot of a large disk"):
+        disk = lab.create_disk(size=lab.largest_size())
+        content = {block: lab.content.draw(BLOCK) for block in edges(disk.size)}
+        write_sparse(disk, content, "chunked")
+        snapshot = disk.snapshot()
+    near = {block + by for block in content for by in (-1, 0, 1) if 0 <= block + by < block_count(disk.size)}
+    with lab.conditions.served_over_nbd(), snapshot.over_nbd() as export:
+        for block in sorted(near):
+            at = block * BLOCK
+            wanted = content.get(block, bytes(BLOCK))[: disk.size - at]
+            assert_reads(export.read(at, len(wanted)), wanted, f"block {block}")
+
+
+@decides("EXPORT-02")
 def test_several_clients_read_at_once(lab: Lab) -> None:
     """In turns, on connections of their own, from two snapshots: none disturbs another."""
     first, content = snapshot_with_content(lab)
@@ -301,7 +321,7 @@ def test_a_network_for_insecure_nbd_serves_plainly(lab: Lab) -> None:
 @decides("EXPORT-03")
 @both_purposes
 def test_one_purpose_excludes_the_other(lab: Lab, purpose: Purpose) -> None:
-    """The second one is refused while the first is there, which goes on; alone each can be had."""
+    """The second one is refused on each network while one has the first, which goes on; alone each can be had."""
     snapshot = some_snapshot(lab)
     with lab.conditions.served_over_nbd(purpose):
         network = network_of(lab, purpose)
@@ -312,6 +332,13 @@ def test_one_purpose_excludes_the_other(lab: Lab, purpose: Purpose) -> None:
         now = lab.session.value("network.get_purpose", network)
         if now != [purpose]:
             raise Violation("after the refusal", expected=(f"the purpose {purpose} alone",), actual=str(now))
+        assert_opens(snapshot, first_address(snapshot))
+        for other in lab.session.value("network.get_all"):
+            lab.check(
+                try_adding(lab, other, OTHER[purpose]),
+                refusals.incompatible_purposes(),
+                f"adding {OTHER[purpose]} to any network must be refused while one has {purpose}",
+            )
         assert_opens(snapshot, first_address(snapshot))
     with lab.conditions.served_over_nbd(OTHER[purpose]):
         assert_opens(snapshot, first_address(snapshot))

@@ -15,6 +15,7 @@ from xencbt.harness.decides import decides
 from xencbt.harness.expectations import refusals
 from xencbt.harness.model import Enable, Resize, Snapshot, Write
 from xencbt.harness.needs import needs
+from xencbt.harness.outcome import Failed
 from xencbt.harness.sizes import Reach
 from xencbt.harness.verdicts import Violation
 from xencbt.suites.edges import LARGEST, crossings, edges, power_of_two
@@ -22,7 +23,7 @@ from xencbt.suites.guests import undisturbed
 from xencbt.suites.histories import SIZE, WRITING, History, histories, perform
 from xencbt.suites.listing import assert_listed, assert_lists_as_before, block_map
 from xencbt.suites.play import Play
-from xencbt.suites.restoring import assert_safe
+from xencbt.suites.restoring import assert_safe, assert_same_content
 from xencbt.suites.situations import IN_POWER_STATES
 
 STEP = 2 * MIB
@@ -127,6 +128,21 @@ def test_the_bitmap_covers_a_disk_that_grows_again_and_again(lab: Lab, growths: 
             play.do(Write("a", disk.size - 1, 1))
             play.do(Snapshot("a", f"after {number}"))
         play.listings()
+
+
+@decides("LIST-02")
+@needs("raw-export")
+def test_what_is_written_to_a_snapshot_is_listed_on_both_sides_of_it(lab: Lab) -> None:
+    """Where the host lets anybody write to one: it differs then from what came before it, and from what came after."""
+    disk, baseline = tracked(lab)
+    middle = disk.write(block=1).snapshot()
+    last = disk.write(block=2).snapshot()
+    before = middle.read()
+    if isinstance(middle.try_write(3 * BLOCK, BLOCK), Failed):
+        assert_same_content(middle.read(), before, "a snapshot after a refused write")
+    for earlier, later in combinations((baseline, middle, last, disk), 2):
+        bitmap = assert_listed(earlier, later, ())
+        assert_safe(bitmap, earlier.read(), later.read(), between=(earlier, later))
 
 
 @decides("LIST-02")

@@ -254,6 +254,14 @@ def test_an_image_of_odd_size_reads_back_identical(lab: Lab, size: int, form: Fo
 
 
 @decides("RESTORE-02")
+@pytest.mark.parametrize("form", ["raw", "vhd"])
+def test_an_image_that_ends_within_a_block_goes_through_vhd(lab: Lab, form: Form) -> None:
+    """Whole sectors, which is all that a VHD holds, but not whole blocks."""
+    require_vhd(lab)
+    assert_imports(coalesced(lab, STEP + 3 * 512, "vhd", sr="unrounded"), form, "vhd")
+
+
+@decides("RESTORE-02")
 @pytest.mark.usefixtures("served")
 @pytest.mark.parametrize("form", ["chunked", "vhd"])
 @large

@@ -5,6 +5,7 @@ import json
 import os
 import shlex
 import sys
+from collections.abc import Collection
 
 import pytest
 
@@ -27,7 +28,7 @@ EPILOG = "Arguments after -- are handed to pytest."
 def add(commands: Commands) -> None:
     """Add `run` and `plan`, which take the same options."""
     run = commands.add_parser("run", help="judge a target", epilog=EPILOG)
-    _add_options(run)
+    add_options(run)
     run.add_argument(
         "-n",
         dest="workers",
@@ -38,13 +39,16 @@ def add(commands: Commands) -> None:
     run.add_argument("--targets", metavar="NAME,…", help="with --lab: only these targets")
     run.set_defaults(call=_run)
     plan = commands.add_parser("plan", help="say what `run` would do, by reads only", epilog=EPILOG)
-    _add_options(plan)
+    add_options(plan)
     plan.add_argument("--json", action="store_true", help="as JSON")
     plan.set_defaults(call=_plan)
 
 
-def _add_options(parser: argparse.ArgumentParser) -> None:
+def add_options(parser: argparse.ArgumentParser, names: Collection[str] | None = None) -> None:
+    """Add the options of a run, or those of them that have these names."""
     for option in OPTIONS:
+        if names is not None and option.name not in names:
+            continue
         if option.kind == "switch":
             parser.add_argument(option.flag, action="store_true", help=option.help)
         else:
@@ -76,8 +80,9 @@ def _run(chosen: argparse.Namespace, for_pytest: list[str]) -> int:
 
 
 def _lab(chosen: argparse.Namespace, for_pytest: list[str]) -> int:
-    if chosen.rerun:
-        print("xencbt: --rerun is about one target, and has no place beside --lab", file=sys.stderr)
+    alone = next((name for name in ("rerun", "since") if getattr(chosen, name)), None)
+    if alone is not None:
+        print(f"xencbt: --{alone} is about one target, and has no place beside --lab", file=sys.stderr)
         return Exit.USAGE
     if not chosen.lab:
         print("xencbt: --targets needs --lab: the names are those of the lab's targets", file=sys.stderr)

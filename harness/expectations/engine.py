@@ -87,6 +87,11 @@ class Expectation:
         """The error codes among the alternatives."""
         return frozenset(one.code for one in self.alternatives if isinstance(one, Refused))
 
+    def accepted(self, profile: "Profile") -> tuple[str | None, ...]:
+        """Return the codes that may come under `profile`, in the order of their rank; None stands for success."""
+        kept = (one for one in self.alternatives if one.deviation is None or profile.accepts(one.deviation))
+        return tuple(dict.fromkeys(one.code if isinstance(one, Refused) else None for one in kept))
+
     def words(self, profile: "Profile | None" = None) -> tuple[str, ...]:
         """Return the alternatives in words; with `profile`, without those whose deviation it does not accept."""
         return tuple(

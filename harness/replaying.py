@@ -1,0 +1,423 @@
+"""Carries out the steps of a witness on a target: through the same fixtures, journal, guard and consents as a run."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from xencbt.fixtures.control import ControlRefused
+from xencbt.fixtures.disks import CREATING, Disk
+from xencbt.fixtures.replacing import replacing
+from xencbt.fixtures.vms import Vm
+from xencbt.harness.capabilities import MAIN
+from xencbt.harness.disturbing import Faults
+from xencbt.harness.errors import HarnessError
+from xencbt.harness.outcome import Failed, Ok, Outcome
+from xencbt.harness.rawdisk import export_range, import_ranges
+from xencbt.harness.verdicts import Blocked, Undecided, Unsupported, Violation
+from xencbt.harness.witness.content import writes_of
+from xencbt.harness.witness.naming import Naming, Normal, found_at
+from xencbt.harness.witness.vocabulary import NULL, VERBS, Anything, Given, class_of
+
+if TYPE_CHECKING:
+    from xencbt.fixtures.lab import Lab
+    from xencbt.harness.faults import Planned, Receipt
+    from xencbt.harness.session import Session
+    from xencbt.harness.witness.steps import Step
+    from xencbt.proxies.interceptor import Interceptor
+
+Saw = Mapping[str, Normal]
+
+NOBODY = "OpaqueRef:00000000-0000-4000-8000-00000000dead"
+NOBODY_UUID = "00000000-0000-4000-8000-00000000dead"
+"""What no host has: made up for "nobody"."""
+
+DISK_CALLS = frozenset({"enable", "disable", "on-boot", "data-destroy", "destroy", "resize", "list", "nbd-info"})
+TAKES_POWER = frozenset({"start", "pause", "unpause", "suspend", "resume", "checkpoint-vm"})
+
+
+@dataclass(frozen=True, slots=True)
+class Replayed:
+    """What came of each step, in order; None for those that could not be tried. `ended` says why it ended early."""
+
+    saw: tuple[Saw | None, ...]
+    ended: Undecided | HarnessError | None = None
+    calls: int = 0
+
+
+def replay(lab: Lab, steps: Sequence[Step], interceptor: Callable[[], Interceptor] | None = None) -> Replayed:
+    """Carry out `steps` in `lab`, which removes afterwards what they made; judges nothing.
+
+    Raises nothing for what the host does: a step that cannot be carried out here ends it, and the result says why.
+    """
+    recorder = lab.bench.recorder
+    before = recorder.calls
+    saw: list[Saw | None] = []
+    ended: Undecided | HarnessError | None = None
+    with recorder.aside():
+        try:
+            with ExitStack() as open_now:
+                replaying = _Replaying(lab, open_now, interceptor)
+                saw.extend(map(replaying.step, steps))
+        except (Undecided, HarnessError) as trouble:
+            ended = trouble
+        except Violation as violation:
+            ended = Blocked(lab.mask(str(violation).replace("\n", ";")))
+    saw += [None] * (len(steps) - len(saw))
+    return Replayed(tuple(saw), ended, recorder.calls - before)
+
+
+class _Replaying:
+    def __init__(self, lab: Lab, open_now: ExitStack, interceptor: Callable[[], Interceptor] | None) -> None:
+        self._lab = lab
+        self._naming = Naming()
+        self._disks: dict[str, Disk] = {}
+        self._vms: dict[str, Vm] = {}
+        self._open = open_now
+        self._conditions: dict[str, ExitStack] = {}
+        self._lines: dict[str, Session] = {}
+        self._receipts: list[Receipt] = []
+        self._faults = Faults(lab, interceptor, self._receipts) if interceptor is not None else None
+        self._counted: dict[str, int] = {}
+        for kind, repository in lab.bench.repositories.items():
+            if self._naming.alias(repository.ref) is None:
+                self._naming.call(f"sr:{kind}", repository.ref, repository.uuid)
+        self._naming.call("host", lab.bench.product.host_ref)
+
+    def step(self, step: Step) -> Saw | None:
+        """Carry out one step; None where an object it needs was never made."""
+        if any(self._naming.ref(alias) is None for alias in step.uses):
+            return None
+        outcome = self._deeds.get(step.do, _Replaying._call)(self, step)
+        if outcome is None:
+            return None
+        value = outcome.value if isinstance(outcome, Ok) else None
+        if step.makes:
+            self._made(step, value)
+        for alias, path in step.names.items():
+            found = found_at(value, path)
+            if isinstance(found, str) and found != NULL:
+                self._name(alias, found)
+        return self._saw(step, outcome)
+
+    def _saw(self, step: Step, outcome: Outcome) -> Saw:
+        if not isinstance(outcome, Ok):
+            return self._naming.outcome(outcome, step.do)
+        naming, value = self._naming, outcome.value
+        match step.do:
+            case "record":
+                return {"ok": naming.record(class_of(step.given["of"]), value)}
+            case "field":
+                return {"ok": naming.field(step.given["field"], value)}
+            case "all-records":
+                return {"ok": naming.records(step.given["of"], value)}
+            case "messages":
+                return {"ok": naming.messages(value)}
+            case _:
+                return naming.outcome(outcome, step.do)
+
+    # --- objects ------------------------------------------------------------------------------------------------------
+
+    def _ref(self, alias: str) -> str:
+        if alias == "null":
+            return NULL
+        if alias == "nobody":
+            return NOBODY
+        if alias.startswith("sr:"):
+            return self._lab.sr(alias.removeprefix("sr:")).ref
+        ref = self._naming.ref(alias)
+        if ref is None:
+            raise HarnessError(f"{alias} was never made")
+        return ref
+
+    def _made(self, step: Step, value: object) -> None:
+        if step.do == "lend":  # not ours: nothing but its tracking may be switched
+            disk = self._disks[step.makes]
+            self._naming.call(step.makes, disk.ref, disk.uuid)
+        elif isinstance(value, str) and value and step.do != "attach":
+            self._name(step.makes, value)
+        elif isinstance(value, str) and value:
+            self._naming.call(step.makes, value)
+        elif value is None and "disk" in step.given and class_of(step.makes) == "VDI":
+            self._find_made(step)
+
+    def _find_made(self, step: Step) -> None:
+        """Find what a call made whose answer was lost: a snapshot that its disk has, and that nobody knows yet."""
+        known = self._lab.session.call("VDI.get_snapshots", self._ref(step.given["disk"]))
+        if isinstance(known, Ok) and isinstance(known.value, list):
+            fresh = [ref for ref in known.value if self._naming.alias(str(ref)) is None]
+            if fresh:
+                self._name(step.makes, str(fresh[0]))
+
+    def _name(self, alias: str, ref: str) -> None:
+        cls = class_of(alias)
+        if cls == "VDI":
+            if not self._lab.journal.made(ref):
+                raise Blocked(f"{alias} would be a disk that the run did not make")
+            disk = self._lab.disk_at(ref)
+            self._disks[alias] = disk
+            self._naming.call(alias, ref, disk.uuid)
+        elif cls == "VM":
+            if alias not in self._vms:
+                uuid = str(self._lab.session.value("VM.get_uuid", ref))
+                self._vms[alias] = Vm(self._lab, ref, uuid)
+            self._naming.call(alias, ref, self._vms[alias].uuid)
+        else:
+            self._naming.call(alias, ref)
+
+    def _disk(self, alias: str) -> Disk | None:
+        return self._disks.get(alias)
+
+    def _vm(self, alias: str) -> Vm:
+        vm = self._vms.get(alias)
+        if vm is None:
+            raise HarnessError(f"{alias} is no VM that was made")
+        return vm
+
+    def _session(self, step: Step) -> Session:
+        if not step.line:
+            return self._lab.session
+        if step.line not in self._lines:
+            self._lines[step.line] = self._opened(step)
+        return self._lines[step.line]
+
+    def _opened(self, step: Step) -> Session:
+        if step.line == "disturbed":
+            return self._faulty().session()
+        return self._lab.open_session(step.line)
+
+    def _faulty(self) -> Faults:
+        self._lab.consent("faults")
+        if self._faults is None:
+            raise Unsupported("faults need an interceptor, and there is none here")
+        return self._faults
+
+    # --- calls --------------------------------------------------------------------------------------------------------
+
+    def _call(self, step: Step) -> Outcome | None:
+        verb = VERBS[step.do]
+        disk = self._disk(str(step.given.get("disk", step.given.get("earlier", ""))))
+        params = [self._param(part, step) for part in verb.shape]
+        if step.do in TAKES_POWER:
+            self._lab.consent("vm-power")
+        session = self._session(step)
+        if disk is not None and step.do == "resize":
+            self._lab.fenced(step.given["size"], disk.sr)
+        if disk is not None and (step.do in DISK_CALLS or verb.method.removeprefix("VDI.") in CREATING):
+            return self._on_disk(step, disk, verb.method.removeprefix("VDI."), params[1:], session)
+        outcome = session.call(verb.method, *params, deadline_s=step.deadline_s)
+        if step.do in {"destroy-vm", "detach"} and isinstance(outcome, Ok):
+            self._lab.journal.removed_ref(str(params[0]))
+        return outcome
+
+    def _on_disk(self, step: Step, disk: Disk, operation: str, params: list[object], session: Session) -> Outcome:
+        if operation == "pool_migrate":
+            self._lab.consent("migrate")
+        if operation not in CREATING:
+            disk.about_to(operation)
+            outcome = session.call(f"VDI.{operation}", disk.ref, *params, deadline_s=step.deadline_s)
+            if operation == "destroy" and isinstance(outcome, Ok):
+                self._lab.journal.removed_ref(disk.ref)
+            return outcome
+        token = disk.intend(operation)
+        outcome = session.call(f"VDI.{operation}", disk.ref, *params, deadline_s=step.deadline_s)
+        disk.made_of(token, outcome, self._lab.session)
+        return outcome
+
+    def _param(self, part: object, step: Step) -> object:
+        if isinstance(part, Anything):
+            return "xencbt VM"
+        if not isinstance(part, Given):
+            return part
+        value = step.given[part.name]
+        kind = VERBS[step.do].takes[part.name]
+        return self._ref(value) if kind in {"VDI", "VM", "VBD", "SR", "PBD"} else value
+
+    # --- deeds --------------------------------------------------------------------------------------------------------
+
+    def _create(self, step: Step) -> Outcome:
+        given = step.given
+        kind = str(given["sr"]).removeprefix("sr:")
+        sm_config = {"type": "raw"} if given["raw"] else {}
+        return self._lab.attempt_disk(type=given["type"], sr=kind, size=given["size"], sm_config=sm_config)
+
+    def _lend(self, step: Step) -> Outcome:
+        disk = self._lab.seeded_disk(str(step.given["sr"]).removeprefix("sr:"))
+        if step.makes:
+            self._disks[step.makes] = disk
+        return Ok(disk.ref)
+
+    def _create_vm(self, step: Step) -> Outcome:
+        vm = self._lab.create_vm()
+        self._vms[step.makes] = vm
+        return Ok(vm.ref)
+
+    def _attach(self, step: Step) -> Outcome:
+        disk = self._disk(step.given["disk"])
+        if disk is None:
+            raise Blocked(f"{step.given['disk']} is no disk that could be attached")
+        return self._vm(step.given["vm"]).attempt_attach(disk, mode=step.given["mode"])
+
+    def _derive_vm(self, step: Step) -> Outcome:
+        vm = self._vm(step.given["vm"])
+        match step.do:
+            case "snapshot-vm":
+                made = vm.snapshot()
+            case "checkpoint-vm":
+                self._lab.consent("vm-power")
+                made = vm.checkpoint()
+            case "clone-vm":
+                made = vm.clone()
+            case _:
+                made = vm.copy(str(step.given["sr"]).removeprefix("sr:"))
+        if step.makes:
+            self._vms[step.makes] = made
+        return Ok(made.ref)
+
+    def _revert(self, step: Step) -> Outcome:
+        snapshot = self._vm(step.given["snapshot"])
+        source = str(self._lab.session.value("VM.get_snapshot_of", snapshot.ref))
+        vm = next((each for each in self._vms.values() if each.ref == source), None)
+        if vm is None:
+            raise Blocked("the VM of the snapshot is none that was made")
+        with replacing(self._lab, vm.every_disk, snapshot.every_disk(), how="revert") as call:
+            return call("VM.revert", snapshot.ref)
+
+    def _write(self, step: Step) -> Outcome:
+        self._lab.require("raw-import")
+        return import_ranges(self._lab.session, self._ref(step.given["disk"]), writes_of(step.given["ranges"]))
+
+    def _guest_write(self, step: Step) -> Outcome | None:
+        disk = self._disk(step.given["disk"])
+        if disk is None:
+            return None
+        try:
+            self._lab.guest_write(disk, writes_of(step.given["ranges"]))
+        except ControlRefused:
+            return Failed("GUEST_CANNOT_WRITE")
+        return None
+
+    def _read(self, step: Step) -> Outcome:
+        self._lab.require("raw-export")
+        return export_range(
+            self._lab.session, self._ref(step.given["disk"]), step.given["offset"], step.given["length"]
+        )
+
+    def _nbd_read(self, step: Step) -> Outcome:
+        disk = self._disk(step.given["disk"])
+        if disk is None:
+            raise Blocked(f"{step.given['disk']} is no disk that could be served")
+        try:
+            with disk.over_nbd() as served:
+                return Ok(served.read(step.given["offset"], step.given["length"]))
+        except Violation as violation:
+            return Failed("NBD", (violation.actual,))
+
+    def _reading(self, step: Step) -> Outcome:
+        of = str(step.given["of"])
+        name = step.given.get("field", "record")
+        return self._session(step).call(f"{class_of(of)}.get_{name}", self._ref(of), deadline_s=step.deadline_s)
+
+    def _all_records(self, step: Step) -> Outcome:
+        return self._session(step).call(f"{step.given['of']}.get_all_records")
+
+    def _messages(self, step: Step) -> Outcome:
+        return self._session(step).call("message.get_all_records")
+
+    def _find(self, step: Step) -> Outcome:
+        disk = self._disk(step.given["uuid_of"])
+        return self._session(step).call("VDI.get_by_uuid", NOBODY_UUID if disk is None else disk.uuid)
+
+    def _xe(self, step: Step) -> Outcome:
+        given = step.given
+        uuids = [
+            NOBODY_UUID if (disk := self._disk(str(given.get(name, "")))) is None else disk.uuid
+            for name in ("disk", "later")
+        ]
+        words = [str(given["command"])]
+        if "later" in given:
+            words += [f"vdi-from-uuid={uuids[0]}", f"vdi-to-uuid={uuids[1]}"]
+        else:
+            words += [f"param-name={str(given['field']).replace('_', '-')}"] if "field" in given else []
+            words.append(f"uuid={uuids[0]}")
+        return Ok(self._lab.xe(*words))
+
+    def _begin(self, step: Step) -> None:
+        conditions, given = self._lab.conditions, step.given
+        kind = str(given.get("sr", f"sr:{MAIN}")).removeprefix("sr:")
+        stack = self._open.enter_context(ExitStack())
+        self._conditions[str(given["condition"])] = stack
+        match given["condition"]:
+            case "free-bytes":
+                stack.enter_context(conditions.free_bytes(kind, given["free"]))
+            case "served-over-nbd":
+                stack.enter_context(conditions.served_over_nbd(given.get("purpose")))
+            case "unlicensed":
+                stack.enter_context(conditions.unlicensed())
+            case "short-wait":
+                stack.enter_context(conditions.short_wait())
+            case named:
+                enter = {
+                    "unplugged": conditions.unplugged,
+                    "read-only": conditions.read_only,
+                    "logs-failing": conditions.logs_failing,
+                    "pauses-refused": conditions.pauses_refused,
+                    "lost": conditions.lost,
+                }[named]
+                stack.enter_context(enter(kind))
+
+    def _end(self, step: Step) -> None:
+        stack = self._conditions.pop(str(step.given["condition"]), None)
+        if stack is not None:
+            stack.close()
+
+    def _arm(self, step: Step) -> None:
+        planned: tuple[Planned, ...] = step.given["faults"]
+        on = self._disk(str(step.given.get("disk", "")))
+        stack = self._open.enter_context(ExitStack())
+        self._conditions["armed"] = stack
+        faults = self._faulty()
+        if "disturbed" not in self._lines:
+            self._lines["disturbed"] = faults.session()
+        stack.enter_context(faults.armed(self._lines["disturbed"], *planned, on=on))
+
+    def _heal(self, _: Step) -> None:
+        stack = self._conditions.pop("armed", None)
+        if stack is not None:
+            stack.close()
+
+    def _crash(self, _: Step) -> None:
+        self._lab.conditions.crash()
+
+    def _restart(self, _: Step) -> None:
+        self._lab.conditions.restart_toolstack()
+
+    _deeds: Mapping[str, Callable[[_Replaying, Step], Outcome | None]] = {
+        "create": _create,
+        "lend": _lend,
+        "create-vm": _create_vm,
+        "attach": _attach,
+        "snapshot-vm": _derive_vm,
+        "checkpoint-vm": _derive_vm,
+        "clone-vm": _derive_vm,
+        "copy-vm": _derive_vm,
+        "revert-vm": _revert,
+        "write": _write,
+        "guest-write": _guest_write,
+        "read": _read,
+        "nbd-read": _nbd_read,
+        "field": _reading,
+        "record": _reading,
+        "all-records": _all_records,
+        "messages": _messages,
+        "find": _find,
+        "xe": _xe,
+        "begin": _begin,
+        "end": _end,
+        "arm": _arm,
+        "heal": _heal,
+        "crash": _crash,
+        "restart-toolstack": _restart,
+    }

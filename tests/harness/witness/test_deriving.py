@@ -1,0 +1,133 @@
+"""From the trace of a test to steps by alias; what has no word is said."""
+
+import pytest
+
+from xencbt.harness.outcome import Failed, Indeterminate, Ok, Outcome
+from xencbt.harness.witness.deriving import Inexpressible, World, steps_from
+from xencbt.harness.witness.steps import read_steps
+from xencbt.harness.witness.traces import Called, Did, Event, Trace
+from xencbt.harness.witness.witness import step_in_words
+
+SR, HOST = "OpaqueRef:00000000-0000-4000-8000-0000000000aa", "OpaqueRef:00000000-0000-4000-8000-0000000000bb"
+DISK, SNAPSHOT = "OpaqueRef:10000000-0000-4000-8000-000000000001", "OpaqueRef:10000000-0000-4000-8000-000000000002"
+UUID = "20000000-0000-4000-8000-000000000001"
+WORLD = World({"main": (SR, "a-uuid"), "lvm": (SR, "a-uuid")}, "root", HOST)
+RECORD = {"SR": SR, "virtual_size": 1 << 22, "type": "user", "sm_config": {}, "other_config": {"xencbt": "secret"}}
+
+
+def called(method: str, *params: object, outcome: Outcome | None = None, **more: object) -> Called:
+    return Called(method, params, outcome or Ok(""), user=str(more.pop("user", "root")), **more)  # type: ignore[arg-type]
+
+
+CREATED = called("VDI.create", RECORD, outcome=Ok(DISK))
+UUID_READ = called("VDI.get_uuid", DISK, outcome=Ok(UUID))
+TAKEN = called("VDI.snapshot", DISK, {}, outcome=Ok(SNAPSHOT))
+
+
+def words(*events: Event) -> list[str]:
+    steps = steps_from(events, WORLD)
+    assert read_steps([step.as_json() for step in steps]) == steps
+    told = str([step.as_json() for step in steps])
+    assert "OpaqueRef" not in told
+    assert UUID not in told
+    assert "secret" not in told
+    return [step_in_words(step) for step in steps]
+
+
+def test_calls_become_steps_over_aliases_and_the_harness_own_reads_are_left_out() -> None:
+    assert words(
+        called("SR.get_physical_size", SR, outcome=Ok("1")),
+        CREATED,
+        UUID_READ,
+        called("VDI.set_other_config", DISK, {"xencbt": "secret"}),
+        called("VDI.enable_cbt", DISK),
+        TAKEN,
+        called("task.create", "x", "", outcome=Ok("OpaqueRef:t")),
+        Did("write", {"vdi": DISK, "writes": ((65536, b"abc"), (0, bytes(10)))}, Ok("")),
+        called("VDI.list_changed_blocks", SNAPSHOT, DISK, outcome=Ok("gAAAAAAAAAA=")),
+    ) == [
+        "create disk-1: 4194304 bytes of type user on sr:main",
+        "enable disk-1",
+        "snapshot disk-1 as snapshot-1",
+        "write to disk-1: 3 bytes at 65536, 10 bytes at 0",
+        "list changed blocks from snapshot-1 to disk-1",
+    ]
+
+
+def test_equal_content_is_written_as_equal_and_zeros_as_zeros() -> None:
+    (_, first, again) = steps_from(
+        [
+            CREATED,
+            Did("write", {"vdi": DISK, "writes": ((0, b"x" * 9),)}, Ok("")),
+            Did("write", {"vdi": DISK, "writes": ((9, b"y"), (1, b"x" * 9), (99, bytes(4)))}, Ok("")),
+        ],
+        WORLD,
+    )
+    assert [one[2] for one in first.given["ranges"]] == [1]
+    assert [one[2] for one in again.given["ranges"]] == [2, 1, 0]
+
+
+def test_an_object_that_an_answer_told_of_is_named_by_its_place() -> None:
+    vbd = "OpaqueRef:30000000-0000-4000-8000-000000000003"
+    steps = steps_from(
+        [
+            CREATED,
+            called("VDI.get_VBDs", DISK, outcome=Ok(["OpaqueRef:other", vbd])),
+            called("VBD.unplug", vbd),
+        ],
+        WORLD,
+    )
+    assert steps[1].names == {"vbd-1": (1,)}
+    assert step_in_words(steps[2]) == "unplug vbd-1"
+
+
+def test_what_nobody_ever_told_of_is_nobodys() -> None:
+    refused = Failed("HANDLE_INVALID", ("VDI", "OpaqueRef:40000000-0000-4000-8000-000000000004"))
+    (step,) = steps_from([called("VDI.enable_cbt", refused.params[1], outcome=refused)], WORLD)
+    assert step.given == {"disk": "nobody"}
+    assert step.saw == {"failed": "HANDLE_INVALID", "params": ["VDI", "<reference>"]}
+
+
+def test_a_session_of_another_user_and_one_with_faults_are_lines_of_their_own() -> None:
+    lost = called("VDI.snapshot", DISK, {}, outcome=Indeterminate("gone"), disturbed=True, line=7)
+    steps = steps_from([CREATED, called("VDI.enable_cbt", DISK, user="vm-admin", line=8), lost], WORLD)
+    assert [step.line for step in steps] == ["", "vm-admin", "disturbed"]
+    assert steps[2].saw == {"lost": True}
+    assert steps[2].makes == "snapshot-1"
+
+
+@pytest.mark.parametrize(
+    ("event", "said"),
+    [
+        (called("VM.migrate_send", "OpaqueRef:x", {}), "VM.migrate_send has no word"),
+        (called("Async.VDI.enable_cbt", DISK), "asynchronous"),
+        (Did("image", {}), "image has no word"),
+        (called("VDI.snapshot", DISK, {"quiesce": "yes"}), "in a way that has no word"),
+        (called("VDI.create", {**RECORD, "sharable": True}), "in a way that has no word"),
+        (called("VDI.create", {**RECORD, "SR": "OpaqueRef:elsewhere"}), "an SR that is none of the run's"),
+        (Did("xe", {"words": ("vdi-destroy", f"uuid={UUID}")}, Ok("")), "xe vdi-destroy has no word"),
+    ],
+)
+def test_what_has_no_word_is_said(event: Event, said: str) -> None:
+    with pytest.raises(Inexpressible, match=said.replace("(", r"\(")):
+        steps_from([CREATED, event], WORLD)
+
+
+def test_calls_that_overlapped_are_a_race() -> None:
+    one = called("VDI.enable_cbt", DISK, line=1, began=1.0, ended=3.0)
+    other = called("VDI.disable_cbt", DISK, line=2, began=2.0, ended=4.0)
+    with pytest.raises(Inexpressible, match="race"):
+        steps_from([CREATED, one, other], WORLD)
+
+
+def test_a_trace_keeps_what_was_before_the_examples_and_the_last_example() -> None:
+    trace = Trace()
+    trace.begin()
+    trace.note(CREATED)
+    for _ in range(3):
+        trace.forget_example()
+        trace.note(UUID_READ)
+        trace.note(TAKEN)
+    assert trace.events == (CREATED, UUID_READ, TAKEN)
+    trace.begin()
+    assert not trace.events
