@@ -99,7 +99,7 @@ class _Replaying:
         for alias, path in step.names.items():
             found = found_at(value, path)
             if isinstance(found, str) and found != NULL:
-                self._name_found(step, alias, found)
+                self._name(alias, found)
         return self._saw(step, outcome)
 
     def _saw(self, step: Step, outcome: Outcome) -> Saw:
@@ -133,7 +133,10 @@ class _Replaying:
         return ref
 
     def _made(self, step: Step, value: object) -> None:
-        if isinstance(value, str) and value and step.do != "attach":
+        if step.do == "lend":  # not ours: nothing but its tracking may be switched
+            disk = self._disks[step.makes]
+            self._naming.call(step.makes, disk.ref, disk.uuid)
+        elif isinstance(value, str) and value and step.do != "attach":
             self._name(step.makes, value)
         elif isinstance(value, str) and value:
             self._naming.call(step.makes, value)
@@ -163,16 +166,6 @@ class _Replaying:
             self._naming.call(alias, ref, self._vms[alias].uuid)
         else:
             self._naming.call(alias, ref)
-
-    def _name_found(self, step: Step, alias: str, ref: str) -> None:
-        """Name what an answer told of; a disk that stood on an SR before is the one that the run may look at there."""
-        of = str(step.given.get("of", ""))
-        if class_of(alias) == "VDI" and of.startswith("sr:") and not self._lab.journal.made(ref):
-            disk = self._lab.seeded_disk(of.removeprefix("sr:"))
-            self._disks[alias] = disk
-            self._naming.call(alias, disk.ref, disk.uuid)
-        else:
-            self._name(alias, ref)
 
     def _disk(self, alias: str) -> Disk | None:
         return self._disks.get(alias)
@@ -249,6 +242,12 @@ class _Replaying:
         kind = str(given["sr"]).removeprefix("sr:")
         sm_config = {"type": "raw"} if given["raw"] else {}
         return self._lab.attempt_disk(type=given["type"], sr=kind, size=given["size"], sm_config=sm_config)
+
+    def _lend(self, step: Step) -> Outcome:
+        disk = self._lab.seeded_disk(str(step.given["sr"]).removeprefix("sr:"))
+        if step.makes:
+            self._disks[step.makes] = disk
+        return Ok(disk.ref)
 
     def _create_vm(self, step: Step) -> Outcome:
         vm = self._lab.create_vm()
@@ -397,6 +396,7 @@ class _Replaying:
 
     _deeds: Mapping[str, Callable[[_Replaying, Step], Outcome | None]] = {
         "create": _create,
+        "lend": _lend,
         "create-vm": _create_vm,
         "attach": _attach,
         "snapshot-vm": _derive_vm,

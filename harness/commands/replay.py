@@ -5,13 +5,13 @@ import os
 import sys
 from pathlib import Path
 
-from xencbt.harness.bundling import Stand
 from xencbt.harness.commands import Commands
 from xencbt.harness.commands.judging import add_options
 from xencbt.harness.errors import HarnessError, TargetUnreachable, UsageError
 from xencbt.harness.judge import Judge
 from xencbt.harness.options import OPTIONS
 from xencbt.harness.settings import Settings, load
+from xencbt.harness.standing import Stand
 from xencbt.harness.verdicts import Exit, Violation
 from xencbt.harness.witness.bundles import Bundle, load_bundle
 from xencbt.harness.witness.concluding import Conclusion, Word, conclude

@@ -180,6 +180,7 @@
   const reset = () => { document.querySelector(".filters").reset(); sift(); };
   const filters = document.querySelector(".filters");
   filters.addEventListener("input", sift);
+  filters.addEventListener("change", sift);
   filters.addEventListener("submit", (event) => event.preventDefault());
   document.getElementById("unfold").addEventListener("click", () => {
     rows.filter((row) => !row.hidden).forEach((row) => { row.open = true; });
