@@ -14,6 +14,7 @@ from xencbt.harness.commands import (
     compare,
     emulator,
     faults,
+    issues,
     judging,
     prove,
     replay,
@@ -27,6 +28,7 @@ from xencbt.harness.verdicts import Exit
 COMMANDS = (
     judging,
     replay,
+    issues,
     prove,
     compare,
     trend,

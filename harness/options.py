@@ -77,6 +77,9 @@ OPTIONS: tuple[Option, ...] = (
         "journal-dir", "text", "where the journal of created objects is kept; default: the user's state folder", "D"
     ),
     Option("keep-on-failure", "switch", "what a failed test created stays on the target, listed in the report"),
+    Option(
+        "known-issues", "text", "ledger of known issues (TOML): each is replayed once, and its failure is known", "FILE"
+    ),
     Option("no-bundles", "switch", "no bundle for each failure: nothing is replayed, nothing shortened"),
     Option("max-size", "size", "size of the largest disk that may be created; default on a host: 1GiB", "SIZE"),
     Option("max-total", "size", "size of all disks that exist at a time; default on a host: 10GiB", "SIZE"),

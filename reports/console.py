@@ -28,6 +28,7 @@ def summary(run: Run, folder: Path | None = None, paint: Paint = _PLAIN, *, sinc
     ending += [hanging("since", since, pad=len("verdict"))] if since else []
     ending += _flaky(run)
     ending += _noted(run)
+    ending += _known_issues(run)
     ending += _left_behind(run)
     ending.append(f"seed     {run['seed']} (the same choices again: --seed {run['seed']})")
     if folder is not None:
@@ -59,6 +60,15 @@ def _noted(run: Run) -> list[str]:
     receipts = [receipt for test in run["tests"] for receipt in test["receipts"]]
     notes = list(dict.fromkeys(str(each["note"]) for each in receipts if each.get("note") and each["fired"]))
     return [_listed("noted", "with faults, and breaking nothing", [one_line(note) for note in notes])] if notes else []
+
+
+def _known_issues(run: Run) -> list[str]:
+    known = run.get("known_issues")
+    if not known:
+        return []
+    said = f"{len(known['judged'])} of the ledger replayed, {len(known['ignored'])} ignored"
+    ignored = [f"{each['id']}: {each['reason']}" for each in known["ignored"]]
+    return [_listed("known", said, ignored) if ignored else hanging("known", said, pad=len("verdict"))]
 
 
 def _left_behind(run: Run) -> list[str]:

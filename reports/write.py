@@ -10,7 +10,7 @@ from pathlib import Path
 from xencbt.harness.catalogue import Catalogue
 from xencbt.harness.events import read_events
 from xencbt.harness.witness.bundles import FOLDER
-from xencbt.reports import allure, html, junit, markdown
+from xencbt.reports import allure, html, junit, known_issues, markdown
 from xencbt.reports.bundles import bundles
 from xencbt.reports.document import build
 from xencbt.reports.run_json import Run
@@ -21,6 +21,7 @@ HTML_FILE = "report.html"
 JUNIT_FILE = "junit.xml"
 SUMMARY_FILE = "summary.md"
 ALLURE_FOLDER = "allure-results"
+KNOWN_FILE = "allure-known.json"
 
 
 def write_all(
@@ -50,6 +51,8 @@ def write_all(
         HTML_FILE: lambda run, path: replace_file(path, html.render(run, compared_with(run, since))),
         ALLURE_FOLDER: _write_allure,
     }
+    if run.get("known_issues"):
+        reporters[KNOWN_FILE] = _write_known
     for name, reporter in reporters.items():
         try:
             reporter(run, folder / name)
@@ -71,6 +74,10 @@ def _write_junit(run: Run, path: Path) -> None:
 
 def _write_summary(run: Run, path: Path) -> None:
     replace_file(path, markdown.render(run))
+
+
+def _write_known(run: Run, path: Path) -> None:
+    replace_file(path, known_issues.render(run))
 
 
 def _write_allure(run: Run, folder: Path) -> None:

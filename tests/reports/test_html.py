@@ -243,7 +243,7 @@ def test_what_is_new_is_said_where_somebody_compared() -> None:
     assert "This run was not compared" in page(FAILURE).text
     text = page(FAILURE, finding("ENABLE-02"), compared=COMPARED).text
     assert "Compared with yesterday's run : 1 regressed" in text
-    assert "regressed since yesterday's run" in text
+    assert "Regressed since yesterday's run" in text
 
 
 def test_the_kill_score_is_told_with_its_survivors() -> None:
@@ -267,12 +267,12 @@ def test_steps_for_other_clients_and_attempts_are_shown_where_there_are_any() ->
         "bundle": "bundles/1.json",
         "python": "import XenAPI",
         "xe": "xe vdi",
-        "steps": [],
+        "steps": ["enable a"],
     }
     test["attempts"] = [{"verdict": "pass", "reason": ""}]
     shown = Page(html.render(run))
     panels = [one["data-title"] for one in shown.all("div") if one.get("class") == "panel"]
-    assert panels == ["API", "Python", "xe"]
+    assert panels == ["In words", "API", "Python", "xe"]
     assert "xencbt replay bundles/1.json" in shown.text
 
 
@@ -282,3 +282,13 @@ def test_a_run_that_came_to_nothing_has_a_page(events: list[Any]) -> None:
     assert "No verdict" in text
     assert "The run did not come to its end" in text
     assert "The target was never reached" in text
+
+
+def test_a_suite_that_is_not_as_installed_is_said_to_be_none_to_trust() -> None:
+    run: Any = build(whole_run(finding("ENABLE-02")))
+    assert "not as it was installed" not in Page(html.render(run)).text
+    run["suite"] |= {"modified": True, "changed": ["suites/play.py"], "suite_hash": "a"}
+    run["suite"]["kill_score"] = {"killed": 1, "of": 1, "survivors": [], "suite_hash": "b"}
+    text = Page(html.render(run)).text
+    assert "The suite is not as it was installed: suites/play.py" in text
+    assert "measured with other tests than those that judged here" in text

@@ -69,10 +69,13 @@ class TrackingHost(Session):
         return Ok(self.records[ref][getter.removeprefix("get_")])
 
     def _get_snapshots(self, ref: str) -> Outcome:
-        return Ok([name for name, record in self.records.items() if record.get("snapshot_of") == ref])
+        return Ok(self._snapshots(ref))
+
+    def _snapshots(self, ref: str) -> list[str]:
+        return [name for name, record in self.records.items() if record.get("snapshot_of") == ref]
 
     def _get_record(self, ref: str) -> Outcome:
-        return Ok(dict(self.records[ref]))
+        return Ok(dict(self.records[ref]) | {"snapshots": self._snapshots(ref)})
 
     def _create(self, record: Mapping[str, Any]) -> Outcome:
         return Ok(
