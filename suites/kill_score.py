@@ -45,7 +45,8 @@ def kill_score() -> dict[str, Any] | None:
 def record(told: Mapping[str, Any], known: Collection[str]) -> None:
     """Keep what a proof found (what prove.json says) with the suites; a partial one is added to what is recorded.
 
-    Of earlier defects those that are not `known` any more are dropped. Each defect keeps the hash of the suites that met it; the score has it where it is the same of all.
+    Of earlier defects those that are not `known` any more are dropped. Each defect keeps the hash of the suites that
+    met it; the score has it where it is the same of all.
     """
     suite = told["suite"]
     met = {"suite_hash": suite["suite_hash"]}
