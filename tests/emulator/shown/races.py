@@ -8,7 +8,9 @@ from typing import TYPE_CHECKING, Any
 from tests.emulator.laboratory import MIB
 from tests.emulator.shown.showing import Shown, blocks, enabled, outcome, two_steps, used_disk
 from xencbt.fixtures.emulator import xmlwriter
+from xencbt.fixtures.emulator.control import Control
 from xencbt.fixtures.emulator.errors import Refusal
+from xencbt.fixtures.emulator.server import Server
 
 if TYPE_CHECKING:
     from tests.emulator.laboratory import Laboratory
@@ -141,12 +143,15 @@ def of_other_disks(lab: Laboratory) -> Any:
     return blocks(lab, lab.tracked_disk(virtual_size=2 * MIB), lab.tracked_disk(virtual_size=2 * MIB))
 
 
-def connected_while_enabling(lab: Laboratory) -> bool:
-    """Tell whether a connection is kept when tracking is enabled."""
+def exposed(lab: Laboratory) -> bool:
+    """Tell whether a connection with a request is kept."""
     connection = _Connection(lab.host.ref)
-    lab.host.connections.add(connection)
-    lab.call("VDI.enable_cbt", lab.disk())
-    return not connection.is_cut
+
+    async def expose() -> bool:
+        server = Server(lab.host, Control(lab.host, {}))
+        return server.expose(connection)  # type: ignore[arg-type]  # as much of a connection as it looks at
+
+    return lab.run(expose()) and not connection.is_cut
 
 
 class _Connection:
@@ -171,7 +176,7 @@ SHOWN = {
     "media-that-failed-once-stay-read-only": Shown(enabled_after_a_failure, "ok", "SR_BACKEND_FAILURE_457"),
     "calls-repeated-at-once-are-refused": Shown(enabled_twice, "ok", "OTHER_OPERATION_IN_PROGRESS"),
     "enabling-hangs-in-use": Shown(answered, True, False),
-    "closes-every-connection": Shown(connected_while_enabling, True, False),
+    "closes-every-connection": Shown(exposed, True, False),
     "refusals-carry-the-session": Shown(carries_the_session, False, True),
     "always-succeeds": Shown(failure, True, False),
     "always-fails": Shown(lambda lab: outcome(lab, "VDI.enable_cbt", lab.disk()), "ok", "OPERATION_NOT_ALLOWED"),
