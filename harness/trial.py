@@ -163,6 +163,9 @@ class Trial:
             bundle = self._judge.bundle(finding, self._alternatives(decided))
         except Inexpressible as why:
             told = replace(finding.evidence, unreplayable=self._mask(str(why)))
+        except Exception as broken:  # noqa: BLE001  whatever is wrong in a bundle, the finding must not be lost with it
+            why_not = f"making its bundle broke: {type(broken).__name__}: {broken}"
+            told = replace(finding.evidence, unreplayable=self._mask(why_not))
         else:
             told = replace(finding.evidence, replay=bundle.as_json())
         return replace(finding, evidence=told)
