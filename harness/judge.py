@@ -262,7 +262,11 @@ class Judge:
             raise Inexpressible("it took too many calls")
         events = self.recorder.trace.events
         requirement = finding.violated or finding.requirement
-        witness, note = self._bundler.witness(finding.id, events, requirement, alternatives)
+        try:
+            with self.turn(None):
+                witness, note = self._bundler.witness(finding.id, events, requirement, alternatives)
+        except HarnessError as error:
+            raise Inexpressible(f"the host could not be had alone: {error}") from error
         bundle = Bundle(
             test=finding.id,
             requirement=requirement,

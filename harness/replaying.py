@@ -14,7 +14,7 @@ from xencbt.fixtures.vms import Vm
 from xencbt.harness.capabilities import MAIN
 from xencbt.harness.disturbing import Faults
 from xencbt.harness.errors import HarnessError
-from xencbt.harness.outcome import Failed, Ok, Outcome
+from xencbt.harness.outcome import Failed, Indeterminate, Ok, Outcome
 from xencbt.harness.rawdisk import export_range, import_ranges
 from xencbt.harness.verdicts import Blocked, Undecided, Unsupported, Violation
 from xencbt.harness.witness.content import writes_of
@@ -40,11 +40,15 @@ TAKES_POWER = frozenset({"start", "pause", "unpause", "suspend", "resume", "chec
 
 @dataclass(frozen=True, slots=True)
 class Replayed:
-    """What came of each step, in order; None for those that could not be tried. `ended` says why it ended early."""
+    """What came of each step, in order; None for those that could not be tried, or gave no answer.
+
+    `ended` says why it ended early, `reached` how many steps it came to.
+    """
 
     saw: tuple[Saw | None, ...]
     ended: Undecided | HarnessError | None = None
     calls: int = 0
+    reached: int = 0
 
 
 def replay(lab: Lab, steps: Sequence[Step], interceptor: Callable[[], Interceptor] | None = None) -> Replayed:
@@ -65,8 +69,9 @@ def replay(lab: Lab, steps: Sequence[Step], interceptor: Callable[[], Intercepto
             ended = trouble
         except Violation as violation:
             ended = Blocked(lab.mask(str(violation).replace("\n", ";")))
-    saw += [None] * (len(steps) - len(saw))
-    return Replayed(tuple(saw), ended, recorder.calls - before)
+    reached = len(saw)
+    saw += [None] * (len(steps) - reached)
+    return Replayed(tuple(saw), ended, recorder.calls - before, reached)
 
 
 class _Replaying:
@@ -140,16 +145,12 @@ class _Replaying:
             self._name(step.makes, value)
         elif isinstance(value, str) and value:
             self._naming.call(step.makes, value)
-        elif value is None and "disk" in step.given and class_of(step.makes) == "VDI":
-            self._find_made(step)
 
-    def _find_made(self, step: Step) -> None:
-        """Find what a call made whose answer was lost: a snapshot that its disk has, and that nobody knows yet."""
-        known = self._lab.session.call("VDI.get_snapshots", self._ref(step.given["disk"]))
-        if isinstance(known, Ok) and isinstance(known.value, list):
-            fresh = [ref for ref in known.value if self._naming.alias(str(ref)) is None]
-            if fresh:
-                self._name(step.makes, str(fresh[0]))
+    def _found_made(self, disk: Disk) -> str | None:
+        """Return the snapshot that a call made whose answer was lost: one that nobody knows yet."""
+        known = self._lab.session.call("VDI.get_snapshots", disk.ref)
+        refs = known.value if isinstance(known, Ok) and isinstance(known.value, list) else []
+        return next((str(ref) for ref in refs if self._naming.alias(str(ref)) is None), None)
 
     def _name(self, alias: str, ref: str) -> None:
         cls = class_of(alias)
@@ -224,6 +225,9 @@ class _Replaying:
         token = disk.intend(operation)
         outcome = session.call(f"VDI.{operation}", disk.ref, *params, deadline_s=step.deadline_s)
         disk.made_of(token, outcome, self._lab.session)
+        found = self._found_made(disk) if isinstance(outcome, Indeterminate) and operation == "snapshot" else None
+        if found is not None and step.makes and disk.made_of(token, Ok(found), self._lab.session) is not None:
+            self._name(step.makes, found)
         return outcome
 
     def _param(self, part: object, step: Step) -> object:

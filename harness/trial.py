@@ -84,7 +84,8 @@ class Trial:
         self._gathering.property_based = True
         settings = self._judge.settings
         machines = searching.MACHINES[settings.speed]
-        return searching.Search(derive(settings.seed, self.id), self._judge.search, machines, self._judge.bench.budget)
+        seed, budget = derive(settings.seed, self.id), self._judge.bench.budget
+        return searching.Search(seed, self._judge.search, machines, budget, self._tolerates)
 
     def body_begins(self) -> None:
         """Count the body's calls from here: what fixtures called judges nothing."""
@@ -162,6 +163,9 @@ class Trial:
             bundle = self._judge.bundle(finding, self._alternatives(decided))
         except Inexpressible as why:
             told = replace(finding.evidence, unreplayable=self._mask(str(why)))
+        except Exception as broken:  # noqa: BLE001  whatever is wrong in a bundle, the finding must not be lost with it
+            why_not = f"making its bundle broke: {type(broken).__name__}: {broken}"
+            told = replace(finding.evidence, unreplayable=self._mask(why_not))
         else:
             told = replace(finding.evidence, replay=bundle.as_json())
         return replace(finding, evidence=told)

@@ -95,8 +95,8 @@ def _replayed(judge: Judge, bundle: Bundle) -> Conclusion:
     for number, step in enumerate(witness.steps, start=1):
         drift = drifted.get(number)
         print(f"{number:>4}  {visible(step_in_words(step))}")
-        print(
-            "      as before" if drift is None else f"      drift: was {visible(drift.was)}, now {visible(drift.now)}"
-        )
+        plain = "as before" if number <= replayed.reached else "not reached"
+        told = plain if drift is None else f"drift: was {visible(drift.was)}, now {visible(drift.now)}"
+        print(f"      {told}")
     print(f"{conclusion.word.value}: {visible(conclusion.reason)}")
     return conclusion
