@@ -103,8 +103,7 @@ class Interruption:
             actual = self.lab.mask(str(outcome))
             with judging(Axis.ANSWER):
                 raise Violation("a host without power answers", expected=("no answer",), actual=actual)
-        if self._happened():
-            self.play.model.happened(self.deed)
+        self.play.interrupted(self.deed, happened=self._happened())
         if self._vm is not None:
             self.play.note(UncleanStop(DISK))
         self.play.check_status(f"an interrupted {words(self.deed)}")

@@ -185,6 +185,13 @@ class Play:
             self._past.disturbed()
             self.check_status(f"{words(step)}, delivered twice")
 
+    def interrupted(self, step: Deed, *, happened: bool) -> None:
+        """Follow a call that the host stopped in, and of which it was read whether it happened."""
+        if happened:
+            self.model.happened(step)
+        self._past.noted(step)
+        self._past.disturbed()
+
     def unanswered(
         self,
         step: Enable | Disable | Snapshot | Resize | DataDestroy | Destroy,
