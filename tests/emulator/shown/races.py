@@ -153,7 +153,9 @@ def of_other_disks(lab: Laboratory) -> Any:
 
 
 def exposed(lab: Laboratory) -> bool:
-    """Tell whether a connection with a request is kept."""
+    """Tell whether a connection with a request is kept after an unclean stop."""
+    lab.verb("crash")
+    lab.verb("restart")
     connection = _Connection(lab.host.ref)
 
     async def expose() -> bool:
