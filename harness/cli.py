@@ -14,11 +14,13 @@ from xencbt.harness.commands import (
     compare,
     emulator,
     faults,
+    issues,
     judging,
     prove,
     replay,
     report,
     requirements,
+    trend,
 )
 from xencbt.harness.telling import told_to_whoever_reads
 from xencbt.harness.verdicts import Exit
@@ -26,8 +28,10 @@ from xencbt.harness.verdicts import Exit
 COMMANDS = (
     judging,
     replay,
+    issues,
     prove,
     compare,
+    trend,
     certificate,
     report,
     allure,

@@ -12,7 +12,7 @@ from xencbt.harness.options import OPTIONS
 SECRETS = ("password", "control_token")
 """What must not be written into a file that others read and version control keeps."""
 
-PATHS = frozenset({"password_file", "control_token_file", "ca", "out", "journal_dir", "rerun"})
+PATHS = frozenset({"password_file", "control_token_file", "ca", "out", "journal_dir", "known_issues", "rerun", "since"})
 """Options that name a file or a folder."""
 
 TARGETS = "targets"

@@ -37,7 +37,7 @@ class Finding:
     `requirement` are those it decides. Of a test that failed, `violated` are those that were broken, where it could
     tell (they need not be among those it can pass); where it could not, all were. `created` counts what was made on
     the target by class, `largest_disk` is in bytes; `sizes_not_run` says which
-    larger ones the test would have made and did not, and why.
+    larger ones the test would have made and did not, and why. `issue` is the known issue that a failure is, if any.
     """
 
     id: str
@@ -55,6 +55,7 @@ class Finding:
     largest_disk: int = 0
     needs: tuple[str, ...] = ()
     sizes_not_run: str = ""
+    issue: dict[str, str] | None = None
 
     def verdict_of(self, requirement: str) -> Verdict:
         """Return what the test says of one requirement; a failure that names others came before it was decided."""
@@ -111,11 +112,15 @@ class Finding:
             largest_disk=data.get("largest_disk", 0),
             needs=tuple(data.get("needs", ())),
             sizes_not_run=data.get("sizes_not_run", ""),
+            issue=data.get("issue"),
         )
 
 
 CAPABILITY = "capability::"
 """How the id of a finding begins that is about a required capability, and about no test."""
+
+ISSUE = "issue::"
+"""How the id of a finding begins that is the replay of a known issue, and no test's."""
 
 
 def lacking(capability: Capability) -> Finding:

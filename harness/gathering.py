@@ -13,11 +13,15 @@ FEWEST_EXAMPLES = 5
 
 @dataclass(slots=True)
 class Gathering:
-    """The phases of one test; a `property_based` one must have reached its point with enough examples."""
+    """The phases of one test; a `property_based` one must have reached its point with enough examples.
+
+    `known` says of a failure which known issue it is, None of any other.
+    """
 
     requirements: tuple[str, ...]
     property_based: bool = False
     clock: Callable[[], float] = time.monotonic
+    known: Callable[[Classified], str | None] = lambda _: None
     _began: float = field(init=False)
     _decided: Classified | None = field(default=None, init=False)
     _trouble: str = field(default="", init=False)
@@ -29,6 +33,9 @@ class Gathering:
     def raised(self, phase: Phase, error: BaseException) -> Classified:
         """Take what a phase raised; trouble while tearing down never hides a verdict that was reached."""
         classified = classify(error, phase)
+        issue = self.known(classified) if classified.verdict is Verdict.FAIL else None
+        if issue is not None:
+            classified = replace(classified, verdict=Verdict.KNOWN, reason=issue)
         if phase is Phase.TEARDOWN:
             self._trouble = f"clean-up failed: {classified.reason}"
             classified = replace(classified, verdict=Verdict.ERROR, reason=self._trouble)
@@ -39,11 +46,13 @@ class Gathering:
             self._raised = True
         return classified
 
-    def returned(self, *, calls: int, examples: int, unfired: int, spent: bool = False) -> Classified | None:
+    def returned(
+        self, *, calls: int, examples: int, unfired: int, spent: bool = False, known: str = ""
+    ) -> Classified | None:
         """Take that the test's body returned; None where the pass is earned, else why it is none.
 
         `calls` that the body made to the target, `examples` that reached the point, and `unfired` planned faults are
-        those of the test; `spent` says that the run's budget is.
+        those of the test; `spent` says that the run's budget is, `known` which known issues its examples met.
         """
         if self._raised:  # in a subtest, which told pytest itself
             return None
@@ -57,6 +66,9 @@ class Gathering:
             reason = f"only {examples} example(s) reached the point{when}, {FEWEST_EXAMPLES} are needed"
         if reason:
             self._decided = Classified(Verdict.NOT_EXERCISED, reason)
+            return self._decided
+        if known:
+            self._decided = Classified(Verdict.KNOWN, known)
             return self._decided
         self._decided = Classified(Verdict.PASS, "")
         return None

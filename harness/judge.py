@@ -4,6 +4,7 @@ import getpass
 import secrets
 import shlex
 import sys
+import time
 from collections.abc import Collection, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import replace
@@ -17,10 +18,10 @@ import hypothesis
 from xencbt.fixtures.bench import Bench
 from xencbt.fixtures.lab import Lab
 from xencbt.fixtures.latency import measured_latency
-from xencbt.fixtures.targets import Target, dial, start_emulator
+from xencbt.fixtures.targets import Target, declared_defects, dial, start_emulator
 from xencbt.harness import searching
 from xencbt.harness.again import run_again
-from xencbt.harness.bundling import Bundler, Stand, reference
+from xencbt.harness.bundling import Bundler
 from xencbt.harness.capabilities import MAIN, Capability
 from xencbt.harness.catalogue import catalogue_hash
 from xencbt.harness.claim import Taken, claims_folder
@@ -30,6 +31,8 @@ from xencbt.harness.faults import canonical
 from xencbt.harness.findings import Finding
 from xencbt.harness.fingerprint import fingerprint
 from xencbt.harness.integrity import own_integrity
+from xencbt.harness.knowing import KnownIssues
+from xencbt.harness.ledger import Issue
 from xencbt.harness.masking import Secrets
 from xencbt.harness.needs import Needs
 from xencbt.harness.planning import Plan, PlannedTest, make_plan
@@ -38,10 +41,12 @@ from xencbt.harness.selection import check_names
 from xencbt.harness.settings import Settings
 from xencbt.harness.sizes import Limits
 from xencbt.harness.spending import Budget
+from xencbt.harness.standing import Stand, reference
 from xencbt.harness.turns import Turns, reaches_beyond
 from xencbt.harness.verdicts import NotRun
 from xencbt.harness.witness.bundles import Bundle, Subject
 from xencbt.harness.witness.checking import Alternative
+from xencbt.harness.witness.concluding import conclude
 from xencbt.harness.witness.deriving import Inexpressible
 from xencbt.harness.witness.python_script import python_script
 from xencbt.harness.witness.xe_script import xe_script
@@ -81,6 +86,7 @@ class Judge:
         self._leasing = leasing and not settings.emulated_here
         self._turns: Turns | None = None
         self.leased_kinds: frozenset[str] = frozenset()
+        self.known_issues = KnownIssues()
         self.recorder = Recorder(Secrets())
         self._open = ExitStack()
         self._bench: Bench | None = None
@@ -236,22 +242,31 @@ class Judge:
 
     @cached_property
     def _bundler(self) -> Bundler:
-        right: list[Stand] = []
+        return Bundler(lambda: self._right, self._stand, lambda: self._studied, declared_defects)
 
-        def started() -> Stand:
-            if not right:
-                right.append(reference(self._open, self.bench))
-            return right[0]
+    @property
+    def _stand(self) -> Stand:
+        return Stand(self.bench, lambda: self.interceptor)
 
-        return Bundler(started, Stand(self.bench, lambda: self.interceptor))
+    @cached_property
+    def _right(self) -> Stand:
+        return reference(self._open, self.bench)
+
+    @cached_property
+    def _studied(self) -> Stand:
+        return reference(self._open, self.bench)
 
     def bundle(self, finding: Finding, alternatives: Sequence[Alternative]) -> Bundle:
         """Make the bundle of the failure in which the latest test ended; raises Inexpressible where there is none."""
         if self.recorder.trace.overflowed:
             raise Inexpressible("it took too many calls")
         events = self.recorder.trace.events
-        witness = self._bundler.witness(finding.id, events, alternatives)
         requirement = finding.violated or finding.requirement
+        try:
+            with self.turn(None):
+                witness, note = self._bundler.witness(finding.id, events, requirement, alternatives)
+        except HarnessError as error:
+            raise Inexpressible(f"the host could not be had alone: {error}") from error
         bundle = Bundle(
             test=finding.id,
             requirement=requirement,
@@ -262,8 +277,28 @@ class Judge:
             target=self.subject,
             witness=witness,
             exchange=finding.evidence.exchange,
+            note=note,
         )
         return replace(bundle, python=python_script(bundle), xe=xe_script(bundle))
+
+    def select_issues(self, selected: Collection[str]) -> tuple[Issue, ...]:
+        """Choose the entries of the ledger that are about this target and these requirements; return them."""
+        self.known_issues = KnownIssues.of(self.settings.ledger, self.subject, selected)
+        return self.known_issues.judged
+
+    def replay_issues(self) -> Iterator[Finding]:
+        """Replay each chosen entry of the ledger once, and yield what that found."""
+        known, stand = self.known_issues, self._stand
+        for issue in known.judged:
+            if issue.expired(known.today):
+                yield known.found(issue, None)
+                continue
+            began = time.monotonic()
+            with self.turn(None):
+                replayed = stand.replay(issue.witness.steps, issue.id)
+            ended = "" if replayed.ended is None else self.secrets.mask(str(replayed.ended))
+            concluded = conclude(issue.witness, replayed.saw, ended)
+            yield known.found(issue, concluded, calls=replayed.calls, duration_s=time.monotonic() - began)
 
     @property
     def subject(self) -> Subject:

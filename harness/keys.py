@@ -89,8 +89,8 @@ def is_signed(content: bytes, signature: bytes, public: str) -> bool:
 
 def _read(path: Path) -> bytes:
     try:
-        if path.stat().st_size > MOST_BYTES:
-            raise UsageError(f"{path} is too large for a key")
+        if path.stat().st_size > MOST_BYTES or not path.is_file():
+            raise UsageError(f"{path} is no file, or too large for a key")
         return path.read_bytes()
     except OSError as error:
         raise UsageError(f"cannot read the key file {path}: {error}") from error

@@ -15,10 +15,16 @@ from xencbt.harness.seeds import fresh_seed
 from xencbt.harness.selection import check_names
 from xencbt.harness.settings import EMULATOR, Settings, from_environment, load
 
-ONE_TARGETS = frozenset({"target", "sr", "out"})
+ONE_TARGETS = frozenset({"target", "sr", "out", "rerun", "since"})
 """What is one target's alone: neither the top of the file nor the environment says it for all."""
 
-NOT_IN_A_TABLE = {"out": "each target's folder is named after it", "target": "say url", "config": "this is the file"}
+NOT_IN_A_TABLE = {
+    "out": "each target's folder is named after it",
+    "target": "say url",
+    "config": "this is the file",
+    "rerun": "a lab makes runs of its own",
+    "since": "compare the runs of two labs target by target",
+}
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}")
 
@@ -51,7 +57,7 @@ def load_lab(
     assert file.path is not None, "there are targets"
     refuse_led_by_others(file.path, {"targets": tables})
     check_names(only, tuple(tables), "target of the lab")
-    for key in sorted(ONE_TARGETS - {"out"}):
+    for key in ("sr", "target"):
         if given.get(key):
             raise UsageError(f"--{key} is one target's: with --lab it stands in the target's table of {file.path}")
     chosen = [name for name in tables if not only or name in only]

@@ -71,11 +71,15 @@ OPTIONS: tuple[Option, ...] = (
     Option("requirement", "list", "only the tests that decide this requirement (may be repeated)", "ID"),
     Option("faults", "list", "only fault tests: of this kind, or the plan in this file (may be repeated)", "NAME|FILE"),
     Option("rerun", "text", "run again what failed or stayed undecided in that run, and keep every attempt", "DIR"),
+    Option("since", "text", "say in report.html, and at the end, what is new since the run in that folder", "DIR"),
     Option("out", "text", "output folder; default: xencbt-out, numbered if it exists", "DIR"),
     Option(
         "journal-dir", "text", "where the journal of created objects is kept; default: the user's state folder", "D"
     ),
     Option("keep-on-failure", "switch", "what a failed test created stays on the target, listed in the report"),
+    Option(
+        "known-issues", "text", "ledger of known issues (TOML): each is replayed once, and its failure is known", "FILE"
+    ),
     Option("no-bundles", "switch", "no bundle for each failure: nothing is replayed, nothing shortened"),
     Option("max-size", "size", "size of the largest disk that may be created; default on a host: 1GiB", "SIZE"),
     Option("max-total", "size", "size of all disks that exist at a time; default on a host: 10GiB", "SIZE"),

@@ -14,7 +14,7 @@ from xencbt.fixtures.vms import Vm
 from xencbt.harness.capabilities import MAIN
 from xencbt.harness.disturbing import Faults
 from xencbt.harness.errors import HarnessError
-from xencbt.harness.outcome import Failed, Ok, Outcome
+from xencbt.harness.outcome import Failed, Indeterminate, Ok, Outcome
 from xencbt.harness.rawdisk import export_range, import_ranges
 from xencbt.harness.verdicts import Blocked, Undecided, Unsupported, Violation
 from xencbt.harness.witness.content import writes_of
@@ -40,11 +40,15 @@ TAKES_POWER = frozenset({"start", "pause", "unpause", "suspend", "resume", "chec
 
 @dataclass(frozen=True, slots=True)
 class Replayed:
-    """What came of each step, in order; None for those that could not be tried. `ended` says why it ended early."""
+    """What came of each step, in order; None for those that could not be tried, or gave no answer.
+
+    `ended` says why it ended early, `reached` how many steps it came to.
+    """
 
     saw: tuple[Saw | None, ...]
     ended: Undecided | HarnessError | None = None
     calls: int = 0
+    reached: int = 0
 
 
 def replay(lab: Lab, steps: Sequence[Step], interceptor: Callable[[], Interceptor] | None = None) -> Replayed:
@@ -65,8 +69,9 @@ def replay(lab: Lab, steps: Sequence[Step], interceptor: Callable[[], Intercepto
             ended = trouble
         except Violation as violation:
             ended = Blocked(lab.mask(str(violation).replace("\n", ";")))
-    saw += [None] * (len(steps) - len(saw))
-    return Replayed(tuple(saw), ended, recorder.calls - before)
+    reached = len(saw)
+    saw += [None] * (len(steps) - reached)
+    return Replayed(tuple(saw), ended, recorder.calls - before, reached)
 
 
 class _Replaying:
@@ -99,7 +104,7 @@ class _Replaying:
         for alias, path in step.names.items():
             found = found_at(value, path)
             if isinstance(found, str) and found != NULL:
-                self._name_found(step, alias, found)
+                self._name(alias, found)
         return self._saw(step, outcome)
 
     def _saw(self, step: Step, outcome: Outcome) -> Saw:
@@ -133,20 +138,19 @@ class _Replaying:
         return ref
 
     def _made(self, step: Step, value: object) -> None:
-        if isinstance(value, str) and value and step.do != "attach":
+        if step.do == "lend":  # not ours: nothing but its tracking may be switched
+            disk = self._disks[step.makes]
+            self._naming.call(step.makes, disk.ref, disk.uuid)
+        elif isinstance(value, str) and value and step.do != "attach":
             self._name(step.makes, value)
         elif isinstance(value, str) and value:
             self._naming.call(step.makes, value)
-        elif value is None and "disk" in step.given and class_of(step.makes) == "VDI":
-            self._find_made(step)
 
-    def _find_made(self, step: Step) -> None:
-        """Find what a call made whose answer was lost: a snapshot that its disk has, and that nobody knows yet."""
-        known = self._lab.session.call("VDI.get_snapshots", self._ref(step.given["disk"]))
-        if isinstance(known, Ok) and isinstance(known.value, list):
-            fresh = [ref for ref in known.value if self._naming.alias(str(ref)) is None]
-            if fresh:
-                self._name(step.makes, str(fresh[0]))
+    def _found_made(self, disk: Disk) -> str | None:
+        """Return the snapshot that a call made whose answer was lost: one that nobody knows yet."""
+        known = self._lab.session.call("VDI.get_snapshots", disk.ref)
+        refs = known.value if isinstance(known, Ok) and isinstance(known.value, list) else []
+        return next((str(ref) for ref in refs if self._naming.alias(str(ref)) is None), None)
 
     def _name(self, alias: str, ref: str) -> None:
         cls = class_of(alias)
@@ -163,16 +167,6 @@ class _Replaying:
             self._naming.call(alias, ref, self._vms[alias].uuid)
         else:
             self._naming.call(alias, ref)
-
-    def _name_found(self, step: Step, alias: str, ref: str) -> None:
-        """Name what an answer told of; a disk that stood on an SR before is the one that the run may look at there."""
-        of = str(step.given.get("of", ""))
-        if class_of(alias) == "VDI" and of.startswith("sr:") and not self._lab.journal.made(ref):
-            disk = self._lab.seeded_disk(of.removeprefix("sr:"))
-            self._disks[alias] = disk
-            self._naming.call(alias, disk.ref, disk.uuid)
-        else:
-            self._name(alias, ref)
 
     def _disk(self, alias: str) -> Disk | None:
         return self._disks.get(alias)
@@ -231,6 +225,9 @@ class _Replaying:
         token = disk.intend(operation)
         outcome = session.call(f"VDI.{operation}", disk.ref, *params, deadline_s=step.deadline_s)
         disk.made_of(token, outcome, self._lab.session)
+        found = self._found_made(disk) if isinstance(outcome, Indeterminate) and operation == "snapshot" else None
+        if found is not None and step.makes and disk.made_of(token, Ok(found), self._lab.session) is not None:
+            self._name(step.makes, found)
         return outcome
 
     def _param(self, part: object, step: Step) -> object:
@@ -249,6 +246,12 @@ class _Replaying:
         kind = str(given["sr"]).removeprefix("sr:")
         sm_config = {"type": "raw"} if given["raw"] else {}
         return self._lab.attempt_disk(type=given["type"], sr=kind, size=given["size"], sm_config=sm_config)
+
+    def _lend(self, step: Step) -> Outcome:
+        disk = self._lab.seeded_disk(str(step.given["sr"]).removeprefix("sr:"))
+        if step.makes:
+            self._disks[step.makes] = disk
+        return Ok(disk.ref)
 
     def _create_vm(self, step: Step) -> Outcome:
         vm = self._lab.create_vm()
@@ -397,6 +400,7 @@ class _Replaying:
 
     _deeds: Mapping[str, Callable[[_Replaying, Step], Outcome | None]] = {
         "create": _create,
+        "lend": _lend,
         "create-vm": _create_vm,
         "attach": _attach,
         "snapshot-vm": _derive_vm,

@@ -14,7 +14,7 @@ from xencbt.harness.attempts import AT_FAULT
 from xencbt.harness.catalogue import catalogue_hash
 from xencbt.harness.errors import UsageError
 from xencbt.harness.events import read_events
-from xencbt.harness.findings import CAPABILITY
+from xencbt.harness.findings import CAPABILITY, ISSUE
 from xencbt.harness.settings import Settings
 from xencbt.harness.sinks import EVENTS_FILE
 from xencbt.reports.run_json import Run
@@ -84,7 +84,7 @@ def _at_fault(run: Run) -> frozenset[str]:
     words = {verdict.value for verdict in AT_FAULT}
     tests = {name for row in run["requirements"] if row["verdict"] in words for name in row["tests"]}
     tests |= {test["id"] for test in run["tests"] if test["verdict"] in words}
-    return frozenset(name for name in tests if not name.startswith(CAPABILITY))
+    return frozenset(name for name in tests if not name.startswith((CAPABILITY, ISSUE)))
 
 
 def _findings(saved: Saved) -> tuple[Mapping[str, Any], ...]:

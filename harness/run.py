@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from xencbt.harness.events import SCHEMA
-from xencbt.harness.findings import CAPABILITY, Finding
+from xencbt.harness.findings import CAPABILITY, ISSUE, Finding
 from xencbt.harness.settings import Settings
 from xencbt.harness.sinks import Shipped, Written
 from xencbt.harness.verdicts import Exit, chapter_of
@@ -64,8 +64,8 @@ class Run:
         """Tell one event as it stands: our own, or one that a worker shipped."""
         fields = dict(event)
         kind = fields.pop("event")
-        if kind == "test_finished" and fields["id"].startswith(CAPABILITY) and fields["id"] in self._finished:
-            return  # every worker looks at the target, and finds the same lacking
+        if kind == "test_finished" and fields["id"].startswith((CAPABILITY, ISSUE)) and fields["id"] in self._finished:
+            return  # every worker looks at the target, and finds the same
         if not self.sink.emit(kind, **fields):
             return
         if kind == "run_started":  # told here, or by the first worker

@@ -31,18 +31,30 @@ class Search:
     settings: hypothesis.settings
     machines: int
     budget: Budget = field(default_factory=Budget)
+    tolerates: Callable[[AssertionError], bool] = lambda _: False
 
     def run(self, machine: Callable[[], RuleBasedStateMachine], *, share: int = 1) -> None:
         """Run a state machine, made anew for each run; with `share` only a share of the times, but five at least.
 
         Hypothesis draws for each run which rules it leaves out (swarm testing): rare combinations need others to be
-        absent. Raises what the machine raises, where the target allows it after the shortest run that raises it.
+        absent. Raises what the machine raises, where the target allows it after the shortest run that raises it. Over
+        a failure that `tolerates` the search goes on with other choices, MOST_TOLERATED times.
         """
+        for attempt in range(1 + MOST_TOLERATED):
+            try:
+                self._run(machine, share, self.seed + attempt)
+            except AssertionError as failure:
+                if not self.tolerates(failure):
+                    raise
+            else:
+                return
+
+    def _run(self, machine: Callable[[], RuleBasedStateMachine], share: int, seed: int) -> None:
 
         def made() -> RuleBasedStateMachine:
             return _Idle() if self.budget.spent else machine()
 
-        hypothesis.seed(self.seed)(made)
+        hypothesis.seed(seed)(made)
         settings = hypothesis.settings(self.settings, max_examples=max(FEWEST_EXAMPLES, self.machines // share))
         run_state_machine_as_test(made, settings=settings)  # type: ignore[arg-type]  # a function that makes one will do
 
@@ -54,6 +66,9 @@ class _Idle(RuleBasedStateMachine):
     def rest(self) -> None:
         """Make no call."""
 
+
+MOST_TOLERATED = 3
+"""How often the search of a state machine begins anew because it met a known failure."""
 
 WRAPPED = "_cbt_wrapped"
 

@@ -16,6 +16,7 @@ from xencbt.harness.configuration import PATHS, read_configuration
 from xencbt.harness.endpoint import Endpoint
 from xencbt.harness.errors import UsageError
 from xencbt.harness.leading import LEADING, in_words, refuse_led_by_others, refuse_unverified
+from xencbt.harness.ledger import Issue, load_ledger
 from xencbt.harness.options import OPTIONS, Option
 from xencbt.harness.seeds import SEED_BITS, fresh_seed
 from xencbt.harness.trust import Trust
@@ -53,6 +54,7 @@ class Settings:
     requirements: tuple[str, ...] = ()
     faults: tuple[str, ...] = ()
     rerun: Path | None = None
+    since: Path | None = None
     out: Path | None = None
     journal_dir: Path | None = None
     allow: tuple[str, ...] = ()
@@ -63,11 +65,17 @@ class Settings:
     quiet: bool = False
     strict: bool = False
     keep_on_failure: bool = False
+    known_issues: Path | None = None
     no_bundles: bool = False
     max_size: int | None = None
     max_total: int | None = None
     environment: Mapping[str, str] = field(default_factory=dict, repr=False)
     led: str = ""
+
+    @property
+    def ledger(self) -> tuple[Issue, ...]:
+        """The known issues; raises UsageError for a file that cannot be read."""
+        return () if self.known_issues is None else load_ledger(self.known_issues)
 
     @property
     def bundles(self) -> bool:
@@ -154,7 +162,7 @@ def load(given: Mapping[str, Any], *, environment: Mapping[str, str], folder: Pa
         raise UsageError("--keep-on-failure needs --target: the emulated host of a run ends with it")
     if not 1 <= settings.emulator_hosts <= MOST_EMULATED_HOSTS:
         raise UsageError(f"--emulator-hosts {settings.emulator_hosts}: 1 to {MOST_EMULATED_HOSTS}")
-    _ = settings.consents, settings.repositories, settings.budget_s, settings.asked_faults
+    _ = settings.consents, settings.repositories, settings.budget_s, settings.asked_faults, settings.ledger
     if not settings.emulated_here:
         _refuse_emulators_own(settings)
         _check_address(settings.target, settings.trust)

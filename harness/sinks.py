@@ -7,7 +7,7 @@ from typing import Any
 from xencbt.harness.events import EventLog
 
 EVENTS_FILE = "events.jsonl"
-ONCE_A_RUN = frozenset({"run_started", "target", "selected", "planned"})
+ONCE_A_RUN = frozenset({"run_started", "target", "selected", "planned", "known_issues"})
 """Events that every worker tells and the run keeps once: they are the same from all."""
 
 

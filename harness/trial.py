@@ -9,13 +9,14 @@ import pytest
 
 from xencbt.fixtures.lab import Lab
 from xencbt.harness import searching
-from xencbt.harness.classify import Classified, Phase
+from xencbt.harness.classify import Classified, Phase, classify
 from xencbt.harness.exchange import Exchange
 from xencbt.harness.faults import Receipt
 from xencbt.harness.faults.watch import now
 from xencbt.harness.findings import Evidence, Finding
 from xencbt.harness.gathering import Gathering
 from xencbt.harness.judge import Judge
+from xencbt.harness.ledger import Issue
 from xencbt.harness.needs import Needs
 from xencbt.harness.seeds import derive
 from xencbt.harness.verdicts import Axis, Verdict
@@ -33,7 +34,7 @@ Then also earlier ones with a note that says something else than the others, as 
 KEEPING = frozenset({Verdict.FAIL, Verdict.ERROR})
 """Verdicts of a test whose objects stay on the target where --keep-on-failure says so."""
 
-SKIPPED_FOR_PYTEST = frozenset({Verdict.UNSUPPORTED, Verdict.NOT_RUN})
+SKIPPED_FOR_PYTEST = frozenset({Verdict.UNSUPPORTED, Verdict.NOT_RUN, Verdict.KNOWN})
 """Verdicts for which pytest's word is `skipped`; every other one but `pass` fails the test for pytest as well."""
 
 
@@ -50,6 +51,10 @@ def _is_read(exchange: Exchange) -> bool:
     return (cls == "task" or call.startswith("get_")) and exchange.outcome.startswith("ok")
 
 
+def _named(issue: Issue) -> str:
+    return f"known issue {issue.id} ({issue.owner}, {issue.link}): {issue.reason or 'the same failure'}"
+
+
 class Trial:
     """A judged test while it runs."""
 
@@ -59,7 +64,8 @@ class Trial:
         self.id = test_id
         self._needs = needs
         self._judge = judge
-        self._gathering = Gathering(requirements)
+        self._gathering = Gathering(requirements, known=self._known)
+        self._met: dict[str, Issue] = {}
         self._lab: Lab | None = None
         self._traceback = ""
         self._calls_before_body = 0
@@ -78,7 +84,8 @@ class Trial:
         self._gathering.property_based = True
         settings = self._judge.settings
         machines = searching.MACHINES[settings.speed]
-        return searching.Search(derive(settings.seed, self.id), self._judge.search, machines, self._judge.bench.budget)
+        seed, budget = derive(settings.seed, self.id), self._judge.bench.budget
+        return searching.Search(seed, self._judge.search, machines, budget, self._tolerates)
 
     def body_begins(self) -> None:
         """Count the body's calls from here: what fixtures called judges nothing."""
@@ -90,6 +97,7 @@ class Trial:
         declared = needed.declared if needed is not None else None
         with self._judge.turn(declared), self._judge.lab(self.id, needed) as lab:
             self._lab = lab
+            lab.tolerates = self._tolerates
             try:
                 yield lab
             finally:
@@ -129,7 +137,21 @@ class Trial:
             examples=self._lab.examples if self._lab is not None else 0,
             unfired=sum(not receipt.fired for receipt in self.receipts),
             spent=self._judge.bench.budget.spent,
+            known="; ".join(map(_named, self._met.values())),
         )
+
+    def _known(self, failed: Classified) -> str | None:
+        """Say which known issue a failure is; None where it is none."""
+        requirements = failed.violated or self._gathering.requirements
+        issue = self._judge.known_issues.matching(requirements, self._reason(failed), self._mask(failed.actual))
+        if issue is None:
+            return None
+        self._met[issue.id] = issue
+        return _named(issue)
+
+    def _tolerates(self, violation: AssertionError) -> bool:
+        """Tell whether the search goes on over a failed example: its failure is known."""
+        return self._known(classify(violation, Phase.CALL)) is not None
 
     def finding(self) -> Finding:
         """Return what the test found."""
@@ -141,17 +163,22 @@ class Trial:
             bundle = self._judge.bundle(finding, self._alternatives(decided))
         except Inexpressible as why:
             told = replace(finding.evidence, unreplayable=self._mask(str(why)))
+        except Exception as broken:  # noqa: BLE001  whatever is wrong in a bundle, the finding must not be lost with it
+            why_not = f"making its bundle broke: {type(broken).__name__}: {broken}"
+            told = replace(finding.evidence, unreplayable=self._mask(why_not))
         else:
             told = replace(finding.evidence, replay=bundle.as_json())
         return replace(finding, evidence=told)
 
     def _found(self, decided: Classified) -> Finding:
-        lab, axis = self._lab, self._axis(decided)
+        lab = self._lab
+        met = next(iter(self._met.values()), None) if decided.verdict is Verdict.KNOWN else None
         return Finding(
+            issue=None if met is None else met.as_row(),
             id=self.id,
             requirement=tuple(dict.fromkeys((*self._gathering.requirements, *decided.violated))),
             verdict=decided.verdict,
-            reason=self._mask(f"{axis.value}: {decided.reason}" if axis else decided.reason),
+            reason=self._reason(decided),
             deviations=tuple(sorted(lab.deviations)) if lab is not None else (),
             examples=lab.examples if lab is not None else 0,
             calls=self._judge.recorder.calls,
@@ -168,6 +195,10 @@ class Trial:
     @staticmethod
     def _alternatives(decided: Classified) -> tuple[Alternative, ...]:
         return tuple({"succeeds": True} if code is None else {"failed": code} for code in decided.codes)
+
+    def _reason(self, decided: Classified) -> str:
+        axis = self._axis(decided)
+        return self._mask(f"{axis.value}: {decided.reason}" if axis else decided.reason)
 
     def _axis(self, decided: Classified) -> Axis | None:
         """Return what was wrong with a target that met faults; None where none was armed, or nothing was wrong."""

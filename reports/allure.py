@@ -68,7 +68,7 @@ def _result(test: FindingRow, rows: Sequence[RequirementRow], run: Run) -> tuple
         uuid=key,
         name=full_name.partition("#")[2],
         fullName=full_name,
-        historyId=_digest(full_name),
+        historyId=history_id(test["id"]),
         # Allure 3 tells tests apart by this alone: shared by parameters, all but one would show as retries of it
         testCaseId=_digest(full_name),
         titlePath=module.split("."),
@@ -103,6 +103,11 @@ def _trouble(message: str, run: Run) -> TestResult:
         start=begin,
         stop=begin,
     )
+
+
+def history_id(test_id: str) -> str:
+    """Return by what Allure knows a test again in another run."""
+    return _digest(_names(test_id)[0])
 
 
 def _names(test_id: str) -> tuple[str, str]:

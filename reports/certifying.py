@@ -49,11 +49,18 @@ def _of_the_run(run: Run, *, checked: bool) -> Iterator[str]:
         yield "the run was filtered: only a part of the suites was judged"
     if run.get("rerun_of"):
         yield "tests of an earlier run were run again: a certificate needs one run in which everything holds"
-    words = shlex.split(run["command"])
+    words = _words(run["command"])
     if words[:2] != ["xencbt", "run"]:
         yield f"the run was not made by `xencbt run` but by `{words[0] if words else ''}`"
     elif "--" in words:
         yield f"pytest was told more than the suites: {shlex.join(words[words.index('--') :])}"
+
+
+def _words(command: str) -> list[str]:
+    try:
+        return shlex.split(command)
+    except ValueError:  # no shell would take it: it was not made by one
+        return [command]
 
 
 def _of_the_target(run: Run, asked: Asked) -> Iterator[str]:

@@ -14,8 +14,10 @@ _WORST_BY_EXIT = {0: "pass", 1: "fail", 2: "blocked"}
 _PLAIN = Paint()
 
 
-def summary(run: Run, folder: Path | None = None, paint: Paint = _PLAIN) -> str:
+def summary(run: Run, folder: Path | None = None, paint: Paint = _PLAIN, *, since: str = "") -> str:
     """Return the whole text for the end of a run; `folder` is where its files are.
+
+    `since` is what came of it since an older run, empty where it was not compared.
 
     The verdict stands last, where a reader of a terminal looks first, and after it only the counts.
     """
@@ -23,8 +25,10 @@ def summary(run: Run, folder: Path | None = None, paint: Paint = _PLAIN) -> str:
     ending = [paint(_WORST_BY_EXIT.get(run["exit"], "error"), verdict)]
     ending += [hanging("problem", problem["reason"]) for problem in run["problems"][1:]]  # the verdict says the first
     ending += _proof(run)
+    ending += [hanging("since", since, pad=len("verdict"))] if since else []
     ending += _flaky(run)
     ending += _noted(run)
+    ending += _known_issues(run)
     ending += _left_behind(run)
     ending.append(f"seed     {run['seed']} (the same choices again: --seed {run['seed']})")
     if folder is not None:
@@ -56,6 +60,15 @@ def _noted(run: Run) -> list[str]:
     receipts = [receipt for test in run["tests"] for receipt in test["receipts"]]
     notes = list(dict.fromkeys(str(each["note"]) for each in receipts if each.get("note") and each["fired"]))
     return [_listed("noted", "with faults, and breaking nothing", [one_line(note) for note in notes])] if notes else []
+
+
+def _known_issues(run: Run) -> list[str]:
+    known = run.get("known_issues")
+    if not known:
+        return []
+    said = f"{len(known['judged'])} of the ledger replayed, {len(known['ignored'])} ignored"
+    ignored = [f"{each['id']}: {each['reason']}" for each in known["ignored"]]
+    return [_listed("known", said, ignored) if ignored else hanging("known", said, pad=len("verdict"))]
 
 
 def _left_behind(run: Run) -> list[str]:

@@ -16,6 +16,7 @@ from xencbt.reports.run_json import (
     FindingRow,
     JournalRow,
     KillScoreRow,
+    KnownIssuesRow,
     ReplayRow,
     RequirementRow,
     Run,
@@ -25,7 +26,7 @@ from xencbt.reports.run_json import (
 from xencbt.reports.told import Event, Told, gather
 
 if TYPE_CHECKING:
-    from xencbt.reports.run_json import BitmapRow
+    from xencbt.reports.run_json import BitmapRow, IssueRow
 
 STOPPING = frozenset({Verdict.BLOCKED, Verdict.NOT_EXERCISED})
 """Verdicts at which a run with -x stops, undecided."""
@@ -74,6 +75,7 @@ def _run(told: Told, known: Catalogue) -> Run:
         tests=[_test(test) for test in tests],
         problems=[{"verdict": Verdict.ERROR.value, "reason": reason} for reason in told.problems],
         journal=_journal(told),
+        known_issues=None if told.known_issues is None else _known_issues(told.known_issues),
     )
 
 
@@ -241,6 +243,13 @@ def _public(url: str) -> str:
     return urlunsplit((parts.scheme, parts.netloc.rpartition("@")[2], parts.path, "", ""))
 
 
+def _known_issues(event: Event) -> KnownIssuesRow:
+    return KnownIssuesRow(
+        judged=[str(each) for each in event["judged"]],
+        ignored=[{"id": str(each["id"]), "reason": str(each["reason"])} for each in event["ignored"]],
+    )
+
+
 def _journal(told: Told) -> JournalRow | None:
     if not told.journals and not told.complete:
         return None
@@ -280,6 +289,7 @@ def _test(test: Tried) -> FindingRow:
             "unreplayable": evidence.unreplayable,
         },
         created=finding.created,
+        issue=cast("IssueRow | None", finding.issue),
         largest_disk=finding.largest_disk,
         needs=list(finding.needs),
         sizes_not_run=finding.sizes_not_run,

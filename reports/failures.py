@@ -7,7 +7,7 @@ from typing import Any
 from xencbt.harness.verdicts import Verdict
 from xencbt.reports.layout import WIDTH, Paint, hanging
 from xencbt.reports.plain import one_line, visible
-from xencbt.reports.run_json import FindingRow, RequirementRow, Run
+from xencbt.reports.run_json import EvidenceRow, FindingRow, RequirementRow, Run
 from xencbt.reports.words import attempts_words, nondeciding_note
 
 SHOWN = frozenset({Verdict.ERROR.value, Verdict.FAIL.value, Verdict.STALE.value})
@@ -52,9 +52,17 @@ def failure_block(test: FindingRow, requirements: Iterable[RequirementRow], pain
         lines += _exchange(evidence["exchange"])
     if test["verdict"] == Verdict.ERROR.value and evidence["traceback"]:
         lines += _body("traceback", _tail(evidence["traceback"]))
+    lines += _replay(evidence)
     if evidence["rerun"]:
         lines.append(f"  {'again':<{_PAD}}  {visible(evidence['rerun'])}")
     return "\n".join(lines)
+
+
+def _replay(evidence: EvidenceRow) -> list[str]:
+    replay, why = evidence.get("replay"), evidence.get("unreplayable")
+    if replay:
+        return [_part("replay", f"{len(replay['steps'])} steps: xencbt replay DIR/{replay['bundle']}")]
+    return [_part("replay", f"none: {why}")] if why else []
 
 
 def _sources(rows: Iterable[RequirementRow]) -> list[str]:

@@ -15,12 +15,16 @@ from xencbt.reports.told import gather
 from xencbt.reports.write import RUN_FILE, write_all
 
 
-def rebuild(folder: Path, complain: Callable[[str], None], *, anew: bool = False) -> Run:
+def rebuild(
+    folder: Path, complain: Callable[[str], None], *, anew: bool = False, since: tuple[str, Run] | None = None
+) -> Run:
     """Make run.json and the reports in `folder` again from its events.jsonl; return what run.json says.
 
-    Each report that cannot be written is told to `complain`. Raises UnreadableRun for a folder without events, for
-    events that are none, are damaged before their last line, of a newer version or judged by a catalogue that nobody
-    here knows, and for a run.json that says something else than they do, unless `anew` takes the events' word for it.
+    Each report that cannot be written is told to `complain`. The page compares with the run `since`.
+
+    Raises UnreadableRun for a folder without events, for events that are none, are damaged before their last line, of
+    a newer version or judged by a catalogue that nobody here knows, and for a run.json that says something else than
+    they do, unless `anew` takes the events' word for it.
     """
     events = folder / EVENTS_FILE
     if not events.is_file():
@@ -36,7 +40,7 @@ def rebuild(folder: Path, complain: Callable[[str], None], *, anew: bool = False
             )
         known = _judged_by(events, told)
         believed(json.loads(json.dumps(build(read_events(events), known))), events)
-        return write_all(events, folder, known, complain=complain)
+        return write_all(events, folder, known, complain=complain, since=since)
     except (UnreadableEvents, UnicodeDecodeError) as error:
         raise UnreadableRun(f"{events}: {error}") from error
     except RecursionError as error:

@@ -165,6 +165,29 @@ class AttemptRow(TypedDict):
     duration_s: float
 
 
+class IssueRow(TypedDict):
+    """The known issue that a failure is; `expires` is the last day on which the ledger says so."""
+
+    id: str
+    link: str
+    owner: str
+    expires: str
+
+
+class IgnoredIssueRow(TypedDict):
+    """An entry of the ledger that says nothing of this run, and why."""
+
+    id: str
+    reason: str
+
+
+class KnownIssuesRow(TypedDict):
+    """The entries of the ledger: those that were replayed (each is a test `issue::ID`), and those that were ignored."""
+
+    judged: list[str]
+    ignored: list[IgnoredIssueRow]
+
+
 class FindingRow(TypedDict):
     """One test. `examples` and `calls` count what it tried and how often it called the target.
 
@@ -185,6 +208,7 @@ class FindingRow(TypedDict):
     receipts: list[dict[str, Any]]
     evidence: EvidenceRow
     created: dict[str, int]
+    issue: NotRequired[IssueRow | None]
     largest_disk: int
     needs: NotRequired[list[str]]
     sizes_not_run: NotRequired[str]
@@ -246,3 +270,4 @@ class Run(TypedDict):
     tests: list[FindingRow]
     problems: list[ProblemRow]
     journal: JournalRow | None
+    known_issues: NotRequired[KnownIssuesRow | None]

@@ -95,7 +95,9 @@ def _json(path: Path) -> Any:
 
 
 def refuse_large(path: Path) -> None:
-    """Raise UnreadableRun for a file that is larger than any run writes."""
+    """Raise UnreadableRun for a file that is larger than any run writes, and for a pipe or device, which never ends."""
+    if path.exists() and not path.is_file():
+        raise UnreadableRun(f"{path} is no file")
     if path.stat().st_size > MOST_BYTES:
         raise UnreadableRun(f"{path} is larger than {MOST_BYTES} bytes: no run writes that")
 

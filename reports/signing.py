@@ -48,8 +48,8 @@ def as_file(document: dict[str, Any]) -> bytes:
 def read_certificate(path: Path) -> dict[str, Any]:
     """Read a certificate with its signature, which is not checked here; raises UnreadableCertificate."""
     try:
-        if path.stat().st_size > MOST_BYTES:
-            raise UnreadableCertificate(f"{path} is too large for a certificate")
+        if path.stat().st_size > MOST_BYTES or not path.is_file():
+            raise UnreadableCertificate(f"{path} is no file, or too large for a certificate")
         data = json.loads(path.read_text("utf-8"), object_pairs_hook=_once, parse_float=_whole, parse_constant=_whole)
     except OSError as error:
         raise UnreadableCertificate(f"cannot read {path}: {error}") from error

@@ -26,6 +26,7 @@ class Told:
     found: dict[str, list[Finding]] = field(default_factory=dict)
     journals: list[Event] = field(default_factory=list)
     problems: list[str] = field(default_factory=list)
+    known_issues: Event | None = None
 
     @property
     def interrupted(self) -> bool:
@@ -82,6 +83,8 @@ def _take(told: Told, kind: str, event: Event) -> None:
                 told.begun.pop(finding.id, None)
         case "journal":
             told.journals.append(event)
+        case "known_issues":
+            told.known_issues = told.known_issues or event
         case "problem":
             told.problems.append(str(event["reason"]))
         case "run_finished":

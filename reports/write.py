@@ -10,16 +10,18 @@ from pathlib import Path
 from xencbt.harness.catalogue import Catalogue
 from xencbt.harness.events import read_events
 from xencbt.harness.witness.bundles import FOLDER
-from xencbt.reports import allure, html, junit, markdown
+from xencbt.reports import allure, html, junit, known_issues, markdown
 from xencbt.reports.bundles import bundles
 from xencbt.reports.document import build
 from xencbt.reports.run_json import Run
+from xencbt.reports.since import compared_with
 
 RUN_FILE = "run.json"
 HTML_FILE = "report.html"
 JUNIT_FILE = "junit.xml"
 SUMMARY_FILE = "summary.md"
 ALLURE_FOLDER = "allure-results"
+KNOWN_FILE = "allure-known.json"
 
 
 def write_all(
@@ -28,10 +30,12 @@ def write_all(
     requirements: Catalogue | None = None,
     *,
     complain: Callable[[str], None] | None = None,
+    since: tuple[str, Run] | None = None,
 ) -> Run:
     """Make run.json from the file `events` and every report from it, in `folder`; return what run.json says.
 
-    `requirements` is the catalogue that judged (default: this version's).
+    `requirements` is the catalogue that judged (default: this version's). With `since`, an older run and its name, the
+    page says of each requirement what became of it.
 
     Reports that are there already are replaced, so that a run can be reported again from its events. A report that
     cannot be written is told to `complain` (default: standard error) and costs neither run.json nor another report.
@@ -44,9 +48,11 @@ def write_all(
     reporters: dict[str, Callable[[Run, Path], None]] = {
         JUNIT_FILE: _write_junit,
         SUMMARY_FILE: _write_summary,
-        HTML_FILE: _write_html,
+        HTML_FILE: lambda run, path: replace_file(path, html.render(run, compared_with(run, since))),
         ALLURE_FOLDER: _write_allure,
     }
+    if run.get("known_issues"):
+        reporters[KNOWN_FILE] = _write_known
     for name, reporter in reporters.items():
         try:
             reporter(run, folder / name)
@@ -70,8 +76,8 @@ def _write_summary(run: Run, path: Path) -> None:
     replace_file(path, markdown.render(run))
 
 
-def _write_html(run: Run, path: Path) -> None:
-    replace_file(path, html.render(run))
+def _write_known(run: Run, path: Path) -> None:
+    replace_file(path, known_issues.render(run))
 
 
 def _write_allure(run: Run, folder: Path) -> None:

@@ -7,6 +7,7 @@
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
+from typing import cast
 
 from xencbt.fixtures.disks import Disk
 from xencbt.fixtures.lab import Lab
@@ -253,6 +254,7 @@ class Line:
             self._assert_same(disk, before, what, frozenset())
             return
         record, known = disk.record(), play.model.disk(subject)
+        self._assert_no_more(what, subject, (before, record), done)
         expected = {"cbt_enabled": known.enabled, "type": known.type.value, "virtual_size": str(known.size)}
         moved = differences(expected, record, expected)
         if isinstance(step, Resize) and struck.happened and known.size < step.size:
@@ -298,6 +300,25 @@ class Line:
         for name, before in others.items():
             self._assert_same(play.disks[name], before, f"{what}, which is not about {name}", related)
         self._bystander.assert_as_before(what)
+
+    @staticmethod
+    def _assert_no_more(
+        what: str,
+        subject: str,
+        records: tuple[Mapping[str, object], Mapping[str, object]],
+        done: list[tuple[Deed, Outcome]],
+    ) -> None:
+        """Expect no snapshot of the disk that no delivery of a call made."""
+        before, after = (set(cast("list[str]", record.get("snapshots", []))) for record in records)
+        made = {
+            outcome.value
+            for each, outcome in done
+            if isinstance(each, Snapshot) and each.disk == subject and isinstance(outcome, Ok)
+        }
+        more = after - before - made
+        if more:
+            expected = (f"{len(made)} snapshots",)
+            raise Violation(f"more was made than asked for: {what}", expected=expected, actual=f"{len(more)} more")
 
     @staticmethod
     def _assert_same(disk: Disk, before: Mapping[str, object], what: str, links: frozenset[str]) -> None:

@@ -4,7 +4,8 @@ A history decides many rows at once. Naming the one that broke is what makes its
 others undecided instead of failed.
 """
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 
 from xencbt.harness.expectations import VdiType
 from xencbt.harness.model import (
@@ -22,6 +23,7 @@ from xencbt.harness.model import (
     Snapshot,
     Step,
 )
+from xencbt.harness.verdicts import Violation
 
 LOST_BY: Mapping[type[Step], str] = {
     DataDestroy: "LIST-09",
@@ -151,3 +153,14 @@ def of_outcome(step: Step, disk: Disk | None, *, succeeds: bool) -> str | None:
             return "DESTROY-06" if succeeds else None
         case _:
             return None
+
+
+@contextmanager
+def breaking(row: str | None) -> Iterator[None]:
+    """Let a violation inside say that it breaks `row`, unless it knows better."""
+    try:
+        yield
+    except Violation as violation:
+        if row is not None and not violation.requirements:
+            violation.requirements = (row,)
+        raise

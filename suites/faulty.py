@@ -29,7 +29,9 @@ from xencbt.harness.faults import (
 from xencbt.harness.model import DataDestroy, Destroy, Disable, Enable, Snapshot
 from xencbt.harness.model.allowing import OPERATIONS
 from xencbt.suites import uncertain
+from xencbt.suites.blame import breaking
 from xencbt.suites.machine import Machine
+from xencbt.suites.wording import words
 from xencbt.suites.world import World
 
 if TYPE_CHECKING:
@@ -98,7 +100,9 @@ class FaultyWorld(World):
         if isinstance(step, Enable | Disable) and trouble == TWICE:
             outcome = call()
             self.lab.check(outcome, self.play.model.allowed(step), f"VDI.{operation}, delivered twice")
-            self.play.answered(step, outcome)
+            with breaking("FAULT-04"):
+                self.play.supposed(step, outcome)
+                self.play.check_status(f"{words(step)}, delivered twice")
             return
         uncertain.make(self.play, step, call, arrived=planned.deliveries > 0)
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from xencbt.fixtures.disks import Disk
 from xencbt.fixtures.lab import MIB, Lab
 from xencbt.harness.bitmap import BLOCK
+from xencbt.harness.capabilities import MAIN
 from xencbt.harness.expectations import refusals
 from xencbt.harness.model import (
     Attach,
@@ -16,7 +17,9 @@ from xencbt.harness.model import (
     Destroy,
     Disable,
     Enable,
+    HostDisabled,
     Resize,
+    Scan,
     Snapshot,
     UncleanStop,
     Write,
@@ -27,6 +30,7 @@ from xencbt.suites.destroying import METADATA
 from xencbt.suites.locked import assert_nothing_locked
 from xencbt.suites.play import Deed, Play
 from xencbt.suites.restoring import assert_misses_nothing, assert_safe
+from xencbt.suites.struck import laid_here
 from xencbt.suites.wording import words
 
 if TYPE_CHECKING:
@@ -49,7 +53,8 @@ DEEDS: dict[str, Deed] = {
 class Interruption:
     """A disk with three snapshots and a block written between any two of them, and a call that comes to grief.
 
-    `in_use`: a running VM holds the disk. Making one raises Blocked where the calls do not work undisturbed.
+    What is wrong afterwards breaks the rows that the test decides. `in_use`: a running VM holds the disk. Making one
+    raises Blocked where the calls do not work undisturbed.
     """
 
     def __init__(self, lab: Lab, deed: Deed, *, in_use: bool = False) -> None:
@@ -89,25 +94,36 @@ class Interruption:
             case _:
                 return self.target.attempt(self.operation)
 
+    @laid_here()
+    def carry_out(self) -> None:
+        """Make the call undisturbed: it must work, as if nothing had been."""
+        self.play.do(self.deed)
+
     @property
     def operation(self) -> str:
         """The operation's name."""
         return next(name for name, deed in DEEDS.items() if type(deed) is type(self.deed))
 
-    def lost(self, outcome: Outcome) -> None:
+    @laid_here()
+    def lost(self, outcome: Outcome, *, gave_up: bool = False) -> None:
         """Take in that the host stopped during the call, and runs again: the call has happened, or it has not.
 
-        Which of them is read; from then on the model follows that. Raises Violation when there was an answer.
+        Which of them is read; from then on the model follows that. Where it `gave_up` a log for want of space, tracking
+        ended with the call. Raises Violation when there was an answer.
         """
         if not isinstance(outcome, Indeterminate):
             actual = self.lab.mask(str(outcome))
             with judging(Axis.ANSWER):
                 raise Violation("a host without power answers", expected=("no answer",), actual=actual)
-        self.play.interrupted(self.deed, happened=self._happened())
+        if self._happened():
+            self.play.model.happened(self.deed)
+            if gave_up:
+                self.play.model.happened(HostDisabled(DISK))
         if self._vm is not None:
             self.play.note(UncleanStop(DISK))
         self.play.check_status(f"an interrupted {words(self.deed)}")
 
+    @laid_here()
     def list_changes(self) -> None:
         """List what was recorded up to now, as the model says it must be."""
         for pair in combinations([name for name in (BASELINE, LAST, DISK) if name in self.play.disks], 2):
@@ -141,6 +157,7 @@ class Interruption:
     def _known(self, disk: Disk) -> bool:
         return disk.ref in self.lab.session.value("VDI.get_all")
 
+    @laid_here()
     def judge(self) -> None:
         """Expect that nothing is locked, that no change is lost, and that what was switched off was so loudly.
 
@@ -154,6 +171,8 @@ class Interruption:
                 self._start()
             self._stop()
         self._assert_loud()
+        self.lab.conditions.scan(MAIN)
+        self.play.note(Scan(MAIN))  # what is half enabled comes to light when the storage is looked at
         if isinstance(self.deed, Enable | Disable | DataDestroy):
             self.play.do(self.deed)
         self.play.do(Write(DISK, 7 * BLOCK, BLOCK))
@@ -165,6 +184,7 @@ class Interruption:
                 pair = self.play.disks[earlier], self.play.disks[later]
                 assert_safe(bitmap, images[earlier], images[later], f"from {earlier} to {later}", between=pair)
 
+    @laid_here()
     def judge_by_content(self) -> None:
         """Expect that every listing that is given marks all blocks in which the contents really differ.
 

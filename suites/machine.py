@@ -8,15 +8,12 @@ world is looked at, and at the end of each run all of it is judged.
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable
 from contextlib import ExitStack
-from dataclasses import dataclass
-from functools import wraps
 from itertools import permutations
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition, rule
+from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition
 
 from xencbt.harness.bitmap import BLOCK, block_count
 from xencbt.harness.capabilities import MAIN
@@ -36,12 +33,11 @@ from xencbt.harness.model import (
 )
 from xencbt.harness.outcome import Ok
 from xencbt.suites.histories import KNOWN_CONTENTS, LENGTHS
+from xencbt.suites.leads import PICKS, PLACES, Lead, act, chosen
 from xencbt.suites.situations import WITH_CBT
 from xencbt.suites.world import LARGEST, STEP, World
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     from xencbt.fixtures.lab import Lab
     from xencbt.fixtures.vms import PowerState
 
@@ -49,53 +45,6 @@ T = TypeVar("T")
 
 MAY_USE = ("vm-power", "guest-write", "sr-unplug", *(f"sr:{kind}" for kind in sorted(WITH_CBT - {MAIN})))
 """The capabilities and consents that a run of the machine makes use of where they are there."""
-
-PICKS = st.integers(0, 2**16)
-"""Chooses among what there is; of one more or less, another."""
-
-PLACES = st.integers(0, 2**20)
-"""Chooses where to write."""
-
-
-@dataclass(frozen=True, slots=True)
-class Lead:
-    """What comes before the thing a rule is about: a write to a disk, a snapshot of it, a scan, in this order."""
-
-    write: bool = False
-    snapshot: bool = False
-    scan: bool = False
-    pick: int = 0
-    place: int = 0
-
-
-LEADS = st.just(Lead()) | st.builds(
-    Lead,
-    write=st.sampled_from((True, True, False)),
-    snapshot=st.booleans(),
-    scan=st.sampled_from((False, False, False, True)),
-    pick=PICKS,
-    place=PLACES,
-)
-"""With no content in between nothing can be lost: so something comes before most rules, whichever are left out."""
-
-Rule = Callable[..., None]
-"""What a rule does: a method of the machine, whose other parameters are drawn."""
-
-
-def act(**draws: Any) -> Callable[[Rule], Rule]:
-    """Make a rule of what takes `draws` (strategies): with a lead before it, and a look at everything after it."""
-    bind: Callable[[Rule], Rule] = rule(lead=LEADS, **draws)
-
-    def decorate(deed: Rule) -> Rule:
-        @wraps(deed)
-        def led(machine: Machine, lead: Lead, **drawn: object) -> None:
-            machine.lead(lead)
-            deed(machine, **drawn)
-            machine.world.look()
-
-        return bind(led)
-
-    return decorate
 
 
 class Machine(RuleBasedStateMachine):
@@ -308,8 +257,3 @@ class Machine(RuleBasedStateMachine):
         plugged = world.play.model.disk(name).attachment is Attachment.READ_WRITE
         (world.vm.unplug if plugged else world.vm.plug)(world.play.disks[name])
         world.play.note(Attach(name, Attachment.NONE if plugged else Attachment.READ_WRITE))
-
-
-def chosen(among: Sequence[T], pick: int) -> T:
-    """Return the one that `pick` chooses of at least one."""
-    return among[pick % len(among)]

@@ -9,7 +9,7 @@
 """
 
 from collections.abc import Iterator, Mapping
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import replace
 from itertools import permutations
 
@@ -49,9 +49,10 @@ from xencbt.harness.model import (
 from xencbt.harness.model import Disk as ModelDisk
 from xencbt.harness.model import OnBoot as ModelOnBoot
 from xencbt.harness.model.allowing import OPERATIONS
-from xencbt.harness.outcome import Indeterminate, Ok, Outcome
+from xencbt.harness.outcome import Ok, Outcome
 from xencbt.harness.verdicts import Violation
 from xencbt.suites import blame
+from xencbt.suites.blame import breaking
 from xencbt.suites.listing import block_map
 from xencbt.suites.wording import words
 
@@ -140,7 +141,7 @@ class Play:
         """
         expectation = self.model.allowed(step)
         with (
-            _breaking(blame.of_outcome(step, self._known(step.disk), succeeds=expectation.succeeds)),
+            breaking(blame.of_outcome(step, self._known(step.disk), succeeds=expectation.succeeds)),
             nullcontext() if expectation.succeeds else self._unchanged(step),
         ):
             outcome = self._carry_out(step)
@@ -177,59 +178,18 @@ class Play:
             case _:
                 return ()
 
-    def answered(self, step: Enable | Disable, outcome: Outcome) -> None:
-        """Follow a call that was delivered twice, whose first answer was judged already; check every status."""
-        with _breaking("FAULT-04"):
-            self.model.happened(step, outcome)
-            self._past.noted(step)
-            self._past.disturbed()
-            self.check_status(f"{words(step)}, delivered twice")
+    def supposed(self, step: Deed, outcome: Outcome) -> None:
+        """Follow a call that met a fault: it happened, or (where nobody knows) both that and that it did not.
 
-    def interrupted(self, step: Deed, *, happened: bool) -> None:
-        """Follow a call that the host stopped in, and of which it was read whether it happened."""
-        if happened:
-            self.model.happened(step)
+        The states that are possible are told apart by what is read next.
+        """
+        self.model.happened(step, outcome)
+        self.struck(step)
+
+    def struck(self, step: Deed) -> None:
+        """Keep in mind that a call met a fault: changes lost from now on are laid to that."""
         self._past.noted(step)
         self._past.disturbed()
-
-    def unanswered(
-        self,
-        step: Enable | Disable | Snapshot | Resize | DataDestroy | Destroy,
-        *,
-        arrived: bool,
-        certain: bool = False,
-    ) -> None:
-        """Follow a call that a fault kept from being answered, where it `arrived` as one that happened or did not.
-
-        Where it is `certain` that it happened, only that is right.
-
-        What is there is then read, which decides; whatever is neither the one nor the other breaks FAULT-01. The new
-        snapshot that was found, if any, is already among the `disks`.
-        """
-        with _breaking("FAULT-01"):
-            if arrived:
-                self.model.happened(step, Ok("") if certain else Indeterminate("a fault of ours"))
-            self._past.noted(step)
-            self._past.disturbed()
-            match step:
-                case Snapshot(_, name):
-                    made = name in self.disks
-                    self.model.saw(f"{name} exists: {made}", lambda state: (name in state.disks) is made)
-                case Destroy(name):
-                    there = isinstance(self.lab.session.call("VDI.get_uuid", self.disks[name].ref), Ok)
-                    self.model.saw(f"{name} exists: {there}", lambda state: (name in state.disks) is there)
-                    if not there:
-                        self.lab.journal.removed_ref(self.disks.pop(name).ref)
-                case Resize(name):
-                    grown = self.disks[name]
-                    grown.size = int(grown.record()["virtual_size"])
-                    self.model.saw(f"{name} has {grown.size} bytes", lambda state: state.disk(name).size == grown.size)
-                case DataDestroy(name):
-                    read = VdiType(str(self.disks[name].record()["type"]))
-                    self.model.saw(f"{name} is of type {read}", lambda state: state.disk(name).type is read)
-                case _:
-                    pass
-            self.check_status(f"{words(step)}, which was not answered")
 
     def note(self, event: Event, made: Disk | None = None) -> None:
         """Follow what the test brought about by other means (a VM started, the host stopped); check every status.
@@ -262,7 +222,7 @@ class Play:
         step = ListChanged(earlier, later)
         expectation = self.model.allowed(step)
         outcome = self.disks[earlier].attempt("list_changed_blocks", self.disks[later].ref)
-        with _breaking(self._row_of_listing(step, succeeds=expectation.succeeds)):
+        with breaking(self._row_of_listing(step, succeeds=expectation.succeeds)):
             self.lab.check(outcome, expectation, words(step))
         self.model.happened(step, outcome)
         return self.judge_bitmap(step, outcome.value) if isinstance(outcome, Ok) else None
@@ -285,7 +245,7 @@ class Play:
     def listings(self) -> dict[tuple[str, str], Bitmap]:
         """List every ordered pair of disks: the bitmaps by (earlier, later); listing must change no disk (LIST-10)."""
         found: dict[tuple[str, str], Bitmap] = {}
-        with _breaking("LIST-10"), self.lab.unchanged(*self.disks.values(), after="listing changed blocks"):
+        with breaking("LIST-10"), self.lab.unchanged(*self.disks.values(), after="listing changed blocks"):
             for pair in permutations(self.disks, 2):
                 bitmap = self.listing(*pair)
                 if bitmap is not None:
@@ -431,17 +391,6 @@ class Play:
         repository = self.lab.sr(sr)
         lacks = frozenset[str]() if CBT_FEATURE in repository.features else CBT_OPERATIONS
         return Storage(lacks=lacks, ref=repository.ref)
-
-
-@contextmanager
-def _breaking(row: str | None) -> Iterator[None]:
-    """Let a violation inside say that it breaks `row`, unless it knows better."""
-    try:
-        yield
-    except Violation as violation:
-        if row is not None and not violation.requirements:
-            violation.requirements = (row,)
-        raise
 
 
 def known_content(number: int, length: int) -> bytes:

@@ -20,6 +20,9 @@ if TYPE_CHECKING:
 BUSY = "OTHER_OPERATION_IN_PROGRESS"
 """What a host may answer that lets no calls wait: then nothing happened."""
 
+GONE = frozenset({"VDI_MISSING", "HANDLE_INVALID"})
+"""What is refused with: a disk that was destroyed, by the documentation, and by hosts (D-01)."""
+
 
 @dataclass(frozen=True, slots=True)
 class Reading:
@@ -80,7 +83,7 @@ def _following(state: State, call: Answered, profile: Profile) -> Iterable[State
     if isinstance(outcome, Failed) and outcome.code == BUSY:
         return (state,)
     if called.disk not in state.disks:
-        gone = isinstance(outcome, Indeterminate) or (isinstance(outcome, Failed) and outcome.code == "HANDLE_INVALID")
+        gone = isinstance(outcome, Indeterminate) or (isinstance(outcome, Failed) and outcome.code in GONE)
         return (state,) if gone else ()
     if isinstance(called, Reading):
         right = isinstance(outcome, Indeterminate) or outcome == Ok(state.disk(called.disk).enabled)

@@ -145,6 +145,29 @@ def test_enabling_again_starts_another_set_with_a_baseline_of_its_own(lab: Lab) 
             assert_unrelated(member, later)
 
 
+@decides("SET-05")
+@needs("vm-power")
+def test_a_set_that_ends_at_one_host_leaves_nothing_behind_at_another(lab: Lab) -> None:
+    """Begun while the VM runs at one host of the pool and ended while it runs at the next, at each host twice."""
+    with lab.precondition("a VM with a disk"):
+        disk = lab.create_disk(size=SIZE)
+        vm = lab.create_vm(disk)
+        places = vm.places()
+    old: list[Disk] = []
+    for here, there in zip([*places, *places], [*places[1:], *places, *places[:1]], strict=True):
+        vm.start(at=here)
+        baseline = disk.enable_cbt().snapshot()
+        vm.shutdown()
+        last = disk.write(block=len(old)).snapshot()
+        assert_comparable([baseline, last])
+        for member in old:
+            assert_unrelated(member, last)
+        vm.start(at=there)
+        disk.disable_cbt()
+        vm.shutdown()
+        old.append(last)
+
+
 def of_an_earlier_set(disk: Disk) -> Disk:
     """Return a snapshot of the set that ended before the present one of `disk` began."""
     taken = disk.snapshot()

@@ -5,7 +5,9 @@ that it happened, and where. Three things are judged each time: the answer, the 
 answers again once the disaster is over.
 """
 
+from collections.abc import Sequence
 from contextlib import ExitStack
+from dataclasses import dataclass
 
 import pytest
 from hypothesis import given
@@ -71,9 +73,6 @@ FAILURES = [
     ("data_destroy", PbdUnplugged("data_destroy", "delete_image")),
 ]
 
-DRAWN = 1
-"""How many steps of each operation a quick run takes."""
-
 IN_USE = {("enable_cbt", "clear_flag"), ("destroy", "restore_links")}
 """Steps that are only taken for a disk that a VM runs with."""
 
@@ -82,6 +81,9 @@ NO_LOG_SPACE = {("resize", "unlink_log"), ("resize", "delete_log")}
 
 LEFT_OPEN = {("snapshot", "unlink_log"), ("snapshot", "delete_log")}
 """Steps that are only taken for a disk whose log was not closed."""
+
+GIVING_UP = frozenset({"snapshot", "resize"})
+"""Operations that succeed without a log, and end the tracking, where there is no space for one."""
 
 OF_THE_HOST = "update_record"
 """The step that is the host's own and none of the storage's."""
@@ -115,7 +117,7 @@ def fails(lab: Lab, faults: Faults, operation: str, fault: Fault, *, times: int 
                 assert_sr_code(scene.attempt(), operation, *CODES[operation])
         scene.assert_nothing_locked()
         scene.list_changes()
-    scene.play.do(scene.deed)
+    scene.carry_out()
     scene.judge()
 
 
@@ -175,14 +177,37 @@ def test_the_host_serves_again_when_the_disaster_is_over(disk: Disk, faults: Fau
 def test_a_power_cut_at_any_step_loses_no_change(lab: Lab, faults: Faults, operation: str) -> None:
     """The host stops before a step, and starts: the call has happened or has not, and all else holds.
 
-    A thorough run takes each step in turn, on a disk that a VM runs with and on one that none does, a quick one some
-    that are drawn.
+    A thorough run takes each step in turn, on a disk that a VM runs with and on one that none does, a quick one a step
+    of either that is drawn.
     """
-    places = [(step, in_use) for step in lab.control.steps()[operation] for in_use in ways((operation, step))]
+    every = places(operation, lab.control.steps()[operation])
     with quick_restarts(lab):
-        for step, in_use in places if lab.thorough else lab.draws.sample(places, min(DRAWN, len(places))):
+        for place in every if lab.thorough else drawn(lab, every):
             with lab.example():
-                cut_short(lab, faults, operation, step, in_use=in_use)
+                cut_short(lab, faults, operation, place)
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """A step at which the power is cut, of a disk that a VM runs with (`in_use`), or with no space for its log."""
+
+    step: str
+    in_use: bool
+    scarce: bool = False
+
+
+def places(operation: str, steps: Sequence[str]) -> list[Place]:
+    """Return where the power can be cut in an operation with these steps, and in which circumstances."""
+    found = [
+        Place(step, in_use, (operation, step) in NO_LOG_SPACE) for step in steps for in_use in ways((operation, step))
+    ]
+    return [*found, Place(OF_THE_HOST, in_use=False, scarce=True)] if operation in GIVING_UP else found
+
+
+def drawn(lab: Lab, every: Sequence[Place]) -> list[Place]:
+    """Draw a place with the disk in use and one without, where there are both."""
+    either = [[place for place in every if place.in_use is in_use] for in_use in (True, False)]
+    return [lab.draws.choice(some) for some in either if some]
 
 
 def ways(at: tuple[str, str]) -> tuple[bool, ...]:
@@ -192,15 +217,15 @@ def ways(at: tuple[str, str]) -> tuple[bool, ...]:
     return (False,) if at[0] == "resize" or at in LEFT_OPEN | DAMAGED else (False, True)
 
 
-def cut_short(lab: Lab, faults: Faults, operation: str, step: str, *, in_use: bool) -> None:
+def cut_short(lab: Lab, faults: Faults, operation: str, place: Place) -> None:
     """Cut the power at one step of one operation, in the circumstances in which that step is taken, and judge."""
-    at, deed = (operation, step), DEEDS[operation]
+    at, deed = (operation, place.step), DEEDS[operation]
     if at == ("destroy", "restore_links"):
         deed = Destroy(LAST)  # whose successor is the disk in use
-    scene = Interruption(lab, deed, in_use=in_use)
-    planned = [Planned(PowerCut(operation, step))]
-    if at in NO_LOG_SPACE:
-        planned.append(Planned(NoSpaceForLog(operation)))  # type: ignore[arg-type]  # resize is one of the words
+    scene = Interruption(lab, deed, in_use=place.in_use)
+    planned = [Planned(PowerCut(*at))]
+    if place.scarce:
+        planned.append(Planned(NoSpaceForLog(operation)))  # type: ignore[arg-type]  # one of the words
     if at == ("destroy", "restore_links"):
         planned.append(Planned(PauseRefused("destroy")))
     if at in LEFT_OPEN:
@@ -212,7 +237,7 @@ def cut_short(lab: Lab, faults: Faults, operation: str, step: str, *, in_use: bo
             damaged.enter_context(faults.armed(None, damage, on=scene.target))
         with faults.armed(None, *planned):
             outcome = scene.attempt()
-    scene.lost(outcome)
+    scene.lost(outcome, gave_up=place.scarce)
     if at in DAMAGED:
         scene.assert_nothing_locked()
         scene.judge_by_content()
@@ -283,7 +308,7 @@ def test_a_disturbed_read_over_nbd_leaves_a_snapshot_that_can_be_read_and_used(
         with snapshot.over_nbd() as served:
             assert_same_content(served.read(), content, "read over NBD again")
     scene.assert_nothing_locked()
-    scene.play.do(scene.deed)
+    scene.carry_out()
     scene.judge()
 
 

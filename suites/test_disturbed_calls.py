@@ -21,6 +21,7 @@ from xencbt.harness.faults import (
     Duplicate,
     Fault,
     LateDuplicate,
+    Phase,
     Planned,
     RequestDropped,
     TaskFailed,
@@ -72,14 +73,17 @@ FOLLOWING: dict[str, tuple[str, Call]] = {
 }
 """A call that is delivered again late, and what is done before."""
 
-IN_THE_BACKGROUND = [
-    pytest.param(
-        Disturbance(fault, phase, Form.ASYNC), id=f"{fault.name}-{phase.value}", marks=pytest.mark.striking(fault.name)
-    )
-    for fault in (AnswerLost(), RequestDropped(), TaskFailed(), TaskNeverEnds())
-    for phase in fault.phases
-]
-"""What a call in the background meets, by example: its task is never heard of, fails, or never ends."""
+NEVER_BEGUN = (RequestDropped(), TaskFailed(), TaskNeverEnds())
+"""What a call in the background meets before the host has it: no task is heard of, or one that fails or never ends."""
+
+BEGUN = pytest.mark.parametrize(
+    "met",
+    [Disturbance(AnswerLost(), Phase.AFTER, Form.ASYNC), Disturbance(TaskNeverEnds(), Phase.AFTER, Form.ASYNC)],
+    ids=lambda met: met.fault.name,
+)
+"""What it meets when the host has begun: its task is never heard of, or another is, which never ends."""
+
+TASKS = pytest.mark.striking(AnswerLost.name, *(fault.name for fault in NEVER_BEGUN))
 
 EVERY_CALL = pytest.mark.parametrize("call", CALLS)
 FORMS = pytest.mark.parametrize("form", Form, ids=str)
@@ -144,14 +148,17 @@ def test_each_kind_of_fault_leaves_a_host_that_is_right_and_usable(lab: Lab, lin
 
 
 @decides("FAULT-01", "FAULT-03", "FAULT-05")
+@TASKS
 @EVERY_CALL
-@pytest.mark.parametrize("met", IN_THE_BACKGROUND)
+@BEGUN
 def test_a_call_in_the_background_has_happened_completely_or_not_at_all(
     lab: Lab, line: Line, call: str, met: Disturbance
 ) -> None:
     """Its task is not heard of, fails or never ends: what the call itself came to, the host's state tells."""
-    play = prepared(lab, call)
-    line.strike(play, CALLS[call], met.fault, phase=met.phase, form=met.form)
+    play, step = prepared(lab, call), CALLS[call]
+    for fault in NEVER_BEGUN:
+        line.strike(play, step, fault, form=Form.ASYNC)
+    line.strike(play, step, met.fault, phase=met.phase, form=met.form)
     goes_on(play)
 
 
@@ -171,12 +178,12 @@ def test_repeating_data_destroy_after_a_lost_answer_converges(lab: Lab, line: Li
 
 
 @decides("FAULT-02")
+@TASKS
 @HARMLESS
-@pytest.mark.parametrize("met", IN_THE_BACKGROUND)
+@BEGUN
 def test_repeating_a_call_whose_task_was_lost_converges(lab: Lab, line: Line, call: str, met: Disturbance) -> None:
     """Whatever became of the task, calling again succeeds, directly and in the background."""
-    play = prepared(lab, call)
-    step = CALLS[call]
+    play, step = prepared(lab, call), CALLS[call]
     line.strike(play, step, met.fault, phase=met.phase, form=met.form)
     line.repeat(play, step)
     line.repeat(play, step, Form.ASYNC)

@@ -23,6 +23,7 @@ from xencbt.harness.model import Disable, Enable, Snapshot, Write
 from xencbt.harness.needs import needs
 from xencbt.suites.astray import Line
 from xencbt.suites.play import Play
+from xencbt.suites.struck import laid_here
 
 DISK = "disk"
 """The disk that the disturbed calls are about."""
@@ -81,8 +82,9 @@ def write(play: Play, writes: Iterable[Range]) -> None:
 def nothing_is_lost(play: Play) -> None:
     """List the changes between all snapshots and to DISK: all that was written is there, and other sets are refused."""
     names = [*play.names_of_snapshots(), DISK]
-    for earlier, later in combinations(names, 2):
-        play.listing(earlier, later)
+    with laid_here():
+        for earlier, later in combinations(names, 2):
+            play.listing(earlier, later)
 
 
 # --- FAULT-01: it happened completely, or not at all ------------------------------------------------------------------

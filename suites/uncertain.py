@@ -5,8 +5,11 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from xencbt.harness.expectations import VdiType
 from xencbt.harness.model import DataDestroy, Destroy, Disable, Enable, Resize, Snapshot
-from xencbt.harness.outcome import Ok, Outcome
+from xencbt.harness.outcome import Indeterminate, Ok, Outcome
+from xencbt.suites.blame import breaking
+from xencbt.suites.wording import words
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -35,8 +38,41 @@ def make(play: Play, step: Uncertain, call: Callable[[], Outcome], *, arrived: b
         else:
             play.disks[step.name] = made
             step = replace(step, ref=made.ref)
-    play.unanswered(step, arrived=arrived, certain=isinstance(outcome, Ok))
+    if isinstance(outcome, Ok):
+        supposed: Outcome | None = outcome
+    else:
+        supposed = Indeterminate("nobody knows what came of it") if arrived else None
+    with breaking("FAULT-01"):
+        if supposed is not None:
+            play.supposed(step, supposed)
+        else:
+            play.struck(step)
+        read(play, step)
+        play.check_status(f"{words(step)}, which met a fault")
     return outcome
+
+
+def read(play: Play, step: Uncertain) -> None:
+    """Read what came of a call, as far as no status tells it: of the states that are possible some remain.
+
+    A snapshot that was found is already among the play's disks. Raises Violation where it is so in none of them.
+    """
+    match step:
+        case Snapshot(_, name):
+            made = name in play.disks
+            play.model.saw(f"{name} exists: {made}", lambda state: (name in state.disks) is made)
+        case Destroy(name):
+            there = isinstance(play.lab.session.call("VDI.get_uuid", play.disks[name].ref), Ok)
+            play.model.saw(f"{name} exists: {there}", lambda state: (name in state.disks) is there)
+            if not there:
+                play.lab.journal.removed_ref(play.disks.pop(name).ref)
+        case Resize(name):
+            grown = play.disks[name]
+            grown.size = int(grown.record()["virtual_size"])
+            play.model.saw(f"{name} has {grown.size} bytes", lambda state: state.disk(name).size == grown.size)
+        case DataDestroy(name):
+            kind = VdiType(str(play.disks[name].record()["type"]))
+            play.model.saw(f"{name} is of type {kind}", lambda state: state.disk(name).type is kind)
 
 
 def _snapshots(play: Play, step: Uncertain) -> list[str]:

@@ -80,8 +80,9 @@ def _run(chosen: argparse.Namespace, for_pytest: list[str]) -> int:
 
 
 def _lab(chosen: argparse.Namespace, for_pytest: list[str]) -> int:
-    if chosen.rerun:
-        print("xencbt: --rerun is about one target, and has no place beside --lab", file=sys.stderr)
+    alone = next((name for name in ("rerun", "since") if getattr(chosen, name)), None)
+    if alone is not None:
+        print(f"xencbt: --{alone} is about one target, and has no place beside --lab", file=sys.stderr)
         return Exit.USAGE
     if not chosen.lab:
         print("xencbt: --targets needs --lab: the names are those of the lab's targets", file=sys.stderr)

@@ -5,13 +5,13 @@ import os
 import sys
 from pathlib import Path
 
-from xencbt.harness.bundling import Stand
 from xencbt.harness.commands import Commands
 from xencbt.harness.commands.judging import add_options
 from xencbt.harness.errors import HarnessError, TargetUnreachable, UsageError
 from xencbt.harness.judge import Judge
 from xencbt.harness.options import OPTIONS
 from xencbt.harness.settings import Settings, load
+from xencbt.harness.standing import Stand
 from xencbt.harness.verdicts import Exit, Violation
 from xencbt.harness.witness.bundles import Bundle, load_bundle
 from xencbt.harness.witness.concluding import Conclusion, Word, conclude
@@ -95,8 +95,8 @@ def _replayed(judge: Judge, bundle: Bundle) -> Conclusion:
     for number, step in enumerate(witness.steps, start=1):
         drift = drifted.get(number)
         print(f"{number:>4}  {visible(step_in_words(step))}")
-        print(
-            "      as before" if drift is None else f"      drift: was {visible(drift.was)}, now {visible(drift.now)}"
-        )
+        plain = "as before" if number <= replayed.reached else "not reached"
+        told = plain if drift is None else f"drift: was {visible(drift.was)}, now {visible(drift.now)}"
+        print(f"      {told}")
     print(f"{conclusion.word.value}: {visible(conclusion.reason)}")
     return conclusion

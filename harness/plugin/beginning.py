@@ -6,10 +6,10 @@ from collections.abc import Collection, Sequence
 import pytest
 
 from xencbt.harness.capabilities import Capability
-from xencbt.harness.findings import lacking
+from xencbt.harness.findings import ISSUE, lacking
 from xencbt.harness.judge import suite_identity
 from xencbt.harness.plugin.items import decided_by, test_id
-from xencbt.harness.plugin.stash import EARLIER, RUN, front_of, is_worker
+from xencbt.harness.plugin.stash import EARLIER, JUDGE, RUN, front_of, is_worker
 from xencbt.harness.selection import suite_of
 from xencbt.harness.settings import Settings
 from xencbt.suites.index import deciding_tests
@@ -31,8 +31,12 @@ def begin(config: pytest.Config, items: list[pytest.Item], absent: Sequence[Capa
     decided = {requirement for requirements in planned.values() for requirement in requirements}
     silent = _silent_suites(run.settings, planned)
     planned |= {lacking(capability).id: () for capability in absent}
-    selected = run.settings.requirements or decided | silent
-    run.select(selected if earlier is None else earlier.requirements, planned)
+    asked = run.settings.requirements or decided | silent
+    selected = frozenset(asked if earlier is None else earlier.requirements)
+    judge = config.stash.get(JUDGE, None)
+    if judge is not None and judge.is_open:
+        planned |= {f"{ISSUE}{issue.id}": (issue.requirement,) for issue in judge.select_issues(selected)}
+    run.select(selected, planned)
 
 
 def command_of(config: pytest.Config) -> str:

@@ -5,10 +5,12 @@ from typing import Any
 import pytest
 
 from xencbt.harness.plugin.beginning import begin
-from xencbt.harness.plugin.stash import CLOSING, JUDGE, RUN, SHIPMENT, UNSELECTED, front_of, paint
+from xencbt.harness.plugin.stash import CLOSING, JUDGE, RUN, SHIPMENT, SINCE, UNSELECTED, front_of, paint
 from xencbt.harness.run import Run
 from xencbt.harness.sinks import EVENTS_FILE, Shipped, Written
 from xencbt.harness.verdicts import Exit
+from xencbt.reports.compare_text import sentence
+from xencbt.reports.comparison import compare
 from xencbt.reports.console import summary
 from xencbt.reports.write import write_all
 
@@ -43,8 +45,10 @@ def _close(config: pytest.Config, run: Run, sink: Written, status: int | pytest.
     run.end()
     folder = sink.close()
     assert folder is not None
-    document = write_all(folder / EVENTS_FILE, folder)
-    decided, front, text = Exit(document["exit"]), front_of(config), summary(document, folder, paint())
+    since = config.stash.get(SINCE, None)
+    document = write_all(folder / EVENTS_FILE, folder, since=since)
+    new = "" if since is None else f"{since[0]}: {sentence(compare(since[1], document))}"
+    decided, front, text = Exit(document["exit"]), front_of(config), summary(document, folder, paint(), since=new)
     if front is None:
         config.stash[CLOSING] = text
         passes_for_pytest = status == pytest.ExitCode.OK and decided is not Exit.OK

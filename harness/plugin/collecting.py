@@ -16,7 +16,7 @@ from xencbt.harness.plugin.beginning import begin
 from xencbt.harness.plugin.items import decided_by, module_of, test_id, to_plan
 from xencbt.harness.plugin.stash import EARLIER, JUDGE, RUN, UNSELECTED, front_of, is_worker, refused
 from xencbt.harness.rerunning import missing
-from xencbt.harness.run import Front
+from xencbt.harness.run import Front, Run
 from xencbt.harness.selection import Candidate, Selection, suite_of
 from xencbt.harness.striking import PLAN_FIXTURE, is_wanted
 from xencbt.reports.plan import short
@@ -106,6 +106,15 @@ def pytest_collection_finish(session: pytest.Session) -> None:
         print(short(plan.as_json()), flush=True)
     for capability in absent:
         run.found(lacking(capability))
+    _judge_known_issues(run, judge)
+
+
+def _judge_known_issues(run: Run, judge: Judge) -> None:
+    """Replay the ledger, if one was named, before the first test: what it shows decides what the search ignores."""
+    if run.settings.known_issues is not None:
+        run.emit("known_issues", **judge.known_issues.as_json())
+    for finding in judge.replay_issues():
+        run.found(finding)
 
 
 def _planned(judge: Judge, items: list[pytest.Item], planning: Front | None) -> tuple[Plan, tuple[Capability, ...]]:

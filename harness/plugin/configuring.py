@@ -11,7 +11,7 @@ from xencbt.harness.errors import HarnessError, TargetUnreachable, UsageError
 from xencbt.harness.leases import check_leases, turned
 from xencbt.harness.options import OPTIONS
 from xencbt.harness.plugin.hearing import Receiver, Silence
-from xencbt.harness.plugin.stash import EARLIER, RUN, front_of, is_worker, paint, refused
+from xencbt.harness.plugin.stash import EARLIER, RUN, SINCE, front_of, is_worker, paint, refused
 from xencbt.harness.rerunning import adopted, read_earlier
 from xencbt.harness.run import Run
 from xencbt.harness.selection import check_names
@@ -21,6 +21,7 @@ from xencbt.harness.verdicts import Violation
 from xencbt.harness.workers import worker_begins
 from xencbt.reports.folder import DEFAULT, new_folder
 from xencbt.reports.live import Live
+from xencbt.reports.saved import read_run
 from xencbt.reports.terminal import Terminal
 from xencbt.suites.index import suite_names
 
@@ -66,6 +67,8 @@ def _settings(config: pytest.Config) -> Settings:
     if is_worker(config):
         given["seed"] = config.workerinput["cbt_seed"]  # type: ignore[attr-defined]  # xdist gives it to its workers
     settings = load(given, environment=os.environ, folder=config.invocation_params.dir)
+    if settings.since is not None:
+        config.stash[SINCE] = (str(settings.since), read_run(settings.since).run)  # read before the time is spent
     if settings.rerun is not None:
         config.stash[EARLIER] = earlier = read_earlier(settings.rerun)
         settings = adopted(settings, earlier, given)

@@ -24,12 +24,13 @@ def lab(request: pytest.FixtureRequest) -> Iterator[Lab]:
     if trial is None:
         pytest.fail("the `lab` fixture is for test functions that carry the mark of @decides(…)", pytrace=False)
     needed, held = needs_of(request.node), is_held_to_its_needs(request.node)
+    judge = request.config.stash[JUDGE]
+    judge.refuse_leased(needed.required)
+    missing = needed.lacking(judge.bench.capabilities, judge.bench.consents)
+    if missing is not None:  # before the test waits for its turn on the host
+        raise missing
     with trial.stage(needed if held else None) as stage:
-        request.config.stash[JUDGE].refuse_leased(needed.required)
-        missing = needed.lacking(stage.capabilities, stage.bench.consents)
-        if missing is not None:
-            raise missing
-        if stage.bench.budget.spent:
+        if judge.bench.budget.spent:  # by waiting, perhaps
             raise NotRun("over budget: the time for this run is spent")
         yield stage
 

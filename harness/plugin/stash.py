@@ -12,12 +12,14 @@ from xencbt.harness.run import Front, Run
 from xencbt.harness.trial import Trial
 from xencbt.harness.workers import Workers
 from xencbt.reports.layout import Paint, colour_wanted
+from xencbt.reports.run_json import Run as Document
 
 RUN = pytest.StashKey[Run]()
 JUDGE = pytest.StashKey[Judge]()
 TRIAL = pytest.StashKey[Trial]()
 WORKERS = pytest.StashKey[Workers]()
 EARLIER = pytest.StashKey[Earlier]()
+SINCE = pytest.StashKey[tuple[str, Document]]()
 CLOSING = pytest.StashKey[str]()
 UNSELECTED = pytest.StashKey[bool]()
 SHIPMENT = "cbt_events"

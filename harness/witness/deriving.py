@@ -231,6 +231,12 @@ class _Deriving:
             raise Inexpressible(f"{event.what} has no word in the vocabulary")
         return teller(self, number, event)
 
+    def _lent(self, number: int, event: Did) -> Step:
+        del number
+        alias = self._naming.fresh("disk")
+        self._naming.call(alias, str(event.about["vdi"]), str(event.about["uuid"]))
+        return replace(self._step("lend", {"sr": event.about["sr"]}, event), makes=alias)
+
     def _transfer(self, number: int, event: Did) -> Step:
         about = event.about
         given: dict[str, Any] = {"disk": self._object(number, str(about["vdi"]), "VDI")}
@@ -285,6 +291,7 @@ class _Deriving:
         return self._step(event.what, {}, event)
 
     _tellers: Mapping[str, Callable[["_Deriving", int, Did], Step | None]] = {
+        "lend": _lent,
         "write": _transfer,
         "guest-write": _transfer,
         "read": _transfer,

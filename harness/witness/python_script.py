@@ -10,7 +10,7 @@ from xencbt.harness.witness.witness import step_in_words
 
 BEYOND = frozenset(
     (
-        *("guest-write", "nbd-read", "xe", "begin", "end", "arm", "heal", "crash", "restart-toolstack"),
+        *("guest-write", "nbd-read", "xe", "begin", "end", "arm", "heal", "crash", "restart-toolstack", "lend"),
         *("messages", "all-records"),
     )
 )

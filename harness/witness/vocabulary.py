@@ -84,6 +84,7 @@ _NO = False
 
 _ALL = (
     _deed("create", sr="SR", type="type", size="size", raw="flag", makes="disk"),
+    _deed("lend", sr="SR", makes="disk"),
     _call("enable", "VDI.enable_cbt", disk="VDI"),
     _call("disable", "VDI.disable_cbt", disk="VDI"),
     _call("snapshot", "VDI.snapshot", _DISK, {}, disk="VDI", makes="snapshot"),

@@ -23,9 +23,13 @@ class Strike:
 
 @dataclass(frozen=True, slots=True)
 class Lane:
-    """One planned fault. `healed` is None where nobody healed it; `note` says why it did not strike, where known."""
+    """One planned fault. `healed` is None where nobody healed it; `note` says why it did not strike, where known.
+
+    The same fault, planned again and again, shares one height `y`; the `first` of them bears the name.
+    """
 
     y: int
+    first: bool
     name: str
     where: str
     armed: float
@@ -63,7 +67,11 @@ def _laid_out(told: Sequence[Mapping[str, Any]]) -> Timeline:
     end = max(last for armed, healed, struck in moments for last in (armed, healed or armed, *struck))
     scale = WIDTH / (end - begin) if end > begin else 0.0
     lanes = []
-    for number, (receipt, (armed, healed, struck)) in enumerate(zip(told, moments, strict=True)):
+    heights: dict[tuple[str, str], int] = {}
+    for receipt, (armed, healed, struck) in zip(told, moments, strict=True):
+        kind = str(receipt.get("fault", "fault")), _where(receipt)
+        first = kind not in heights
+        y = heights.setdefault(kind, len(heights) * LANE)
         strikes = tuple(
             Strike(second, (second - begin) * scale, _struck(firing))
             for second, firing in zip(struck, receipt.get("firings", ()), strict=True)
@@ -71,9 +79,10 @@ def _laid_out(told: Sequence[Mapping[str, Any]]) -> Timeline:
         until = healed if healed is not None else end
         lanes.append(
             Lane(
-                y=number * LANE,
-                name=str(receipt.get("fault", "fault")),
-                where=_where(receipt),
+                y=y,
+                first=first,
+                name=kind[0],
+                where=kind[1],
                 armed=armed,
                 healed=healed,
                 x=(armed - begin) * scale,
@@ -83,7 +92,7 @@ def _laid_out(told: Sequence[Mapping[str, Any]]) -> Timeline:
                 note=str(receipt.get("note", "")),
             )
         )
-    return Timeline(tuple(lanes), begin, end, len(lanes) * LANE)
+    return Timeline(tuple(lanes), begin, end, len(heights) * LANE)
 
 
 def _times(receipt: Mapping[str, Any], zero: datetime) -> tuple[float, float | None, list[float]]:

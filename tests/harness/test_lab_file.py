@@ -73,6 +73,11 @@ def test_what_is_one_target_s_is_not_taken_from_the_top_or_the_environment(tmp_p
         lab(tmp_path, text, {"XENCBT_SR": B})
 
 
+def test_a_run_that_is_made_again_in_the_environment_is_no_matter_of_a_lab(tmp_path: Path) -> None:
+    (entry,) = lab(tmp_path, '[targets.a]\nurl = "emulator"\n', {"XENCBT_RERUN": "x", "XENCBT_SINCE": "y"})
+    assert (entry.settings.rerun, entry.settings.since) == (None, None)
+
+
 def test_only_the_named_targets_are_judged(tmp_path: Path) -> None:
     text = "".join(f'[targets.{name}]\nurl = "emulator"\n' for name in "abc")
     assert [entry.name for entry in lab(tmp_path, text, only=("c", "a"))] == ["a", "c"]
@@ -107,6 +112,8 @@ def test_paths_begin_at_the_folder_of_a_named_file(tmp_path: Path) -> None:
         (f'[targets.a]\n{URL}sr = "{A}"\npassword = "hunter2"\n', r"targets\.a: a secret does not belong"),
         (f'[targets.a]\n{URL}sr = "{A}"\npassword_file = "missing"\n', r"targets\.a: cannot read the password file"),
         ('[targets.a]\nurl = "emulator"\nout = "x"\n', "out has no place here"),
+        ('[targets.a]\nurl = "emulator"\nrerun = "x"\n', "rerun has no place here: a lab makes runs of its own"),
+        ('[targets.a]\nurl = "emulator"\nsince = "x"\n', "since has no place here"),
         ('[targets.a]\ntarget = "emulator"\n', "target has no place here: say url"),
         (f'[targets.a]\nurl = "emulator"\nsr = "{A}"\n', "sr has no place beside url = 'emulator'"),
         (f'[targets.a]\n{URL}sr = "{A}"\ninsecure = true\nca = "x.pem"\n', r"targets\.a: .*exclude each other"),

@@ -96,6 +96,9 @@ class Records:
             case "set_other_config", [ref, value]:
                 self.set(cls, ref, other_config=dict(value))
                 return ""
+            case "add_to_other_config", [ref, key, value]:
+                self.set(cls, ref, other_config={**self.row(cls, ref)["other_config"], key: value})
+                return ""
             case _, [ref] if call.startswith("get_") and call[4:] in self.row(cls, ref):
                 return self._unordered(self.row(cls, ref)[call[4:]])
         raise Refusal("MESSAGE_METHOD_UNKNOWN", f"{cls}.{call}")

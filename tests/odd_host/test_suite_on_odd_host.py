@@ -51,10 +51,20 @@ LONG = (
     *("what_the_snapshot_told", "snapshots_go_in_any_order", "status_its_disk_had", "nobody_else_notices"),
     *("data_destroy_in_any_situation", "reverting_to_any_snapshot", "any_call_on_any_history"),
 )
-"""Left out of the run of everything, for time alone: each generates more of what a test beside it shows."""
+"""Left out of the run of everything, for time alone: the first three have a run of their own, of a part of each."""
 
 ABSENT = ("test_exporting", "test_restoring", "of_two", "served_over_nbd", "more_than_4_gib")
 """Left out as well: it serves no NBD, exports no VHD, and its disks are small; an undecided chapter would be exit 2."""
+
+
+DISTURBED = (
+    "completely_or_not_at_all and not background and (enable_cbt or snapshot or list_changed)",
+    "each_kind_of_fault and (answer or reset or refused or http or api or session)",
+    *("data_destroy_after_a_lost_answer", "request_twice and direct and (enable_cbt or clone)", "late_duplicate"),
+    *("serial_outcome and (all_enable or snapshot_while or different)", "begin_one_set and all_enable"),
+    *("another_order and (disabling or destroying)", "test_disasters"),
+)
+"""Of the suites about disturbed calls, races, disasters: of each question some. It has no calls in the background."""
 
 
 def required(*ids: str) -> tuple[str, ...]:
@@ -81,6 +91,11 @@ class Story:
 
 STORIES = {
     "everything": Story(Habits(), own=(*SHORTLY, "-k", f"not ({' or '.join(LONG + ABSENT)})")),
+    "disturbed": Story(
+        Habits(seed=8),
+        ("--suite", "disturbed_calls", "--suite", "races", "--suite", "disasters"),
+        own=(*SHORTLY, "-k", " or ".join(f"({each})" for each in DISTURBED)),
+    ),
     "as a user": Story(
         Habits(seed=5, reference="{id}", slow=frozenset({"VDI.enable_cbt", "VDI.snapshot"})),
         ("--suite", "status", "--suite", "faults"),
@@ -155,6 +170,14 @@ def test_nothing_that_must_hold_fails_on_a_host_with_other_habits(runs: Runs) ->
     assert {row["level"] for row in ran.document["requirements"] if row["verdict"] == "fail"} == {"S"}
     assert ran.exit == 0, ran.stdout
     assert {row["deviation"] for row in ran.document["requirements"]} <= {None, ""}
+
+
+def test_disturbed_calls_and_races_are_judged_on_a_host_with_other_habits(runs: Runs) -> None:
+    ran = assert_sound(runs, "disturbed")
+    assert verdicts(ran, "fail") == set(), ran.stdout
+    assert verdicts(ran, "unsupported") == {"FAULT-03", "FAULT-05", "FAULT-06"}, "nobody can tell this host to fail"
+    assert {test["verdict"] for test in ran.document["tests"]} == {"pass", "unsupported"}, ran.stdout
+    assert ran.exit == 0, ran.stdout
 
 
 def plain(reason: str) -> str:

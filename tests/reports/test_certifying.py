@@ -50,6 +50,7 @@ REASONS: list[tuple[list[Event], str]] = [
     (full_run(selection={"suites": ["enable"], "requirements": [], "filtered": True}), "the run was filtered"),
     (full_run(rerun_of={"started": "2026-03-01T09:00:00+00:00", "exit": 1}), "were run again"),
     (full_run(command="pytest --pyargs xencbt.suites"), "not made by `xencbt run` but by `pytest`"),
+    (full_run(command="xencbt run 'x"), "not made by `xencbt run` but by"),
     (full_run(command="xencbt run -- -p evil"), "pytest was told more than the suites: -- -p evil"),
     (full_run(where={"kind": "emulator"}), "not asked to be marked so"),
     (full_run(where={"defects": ["loses-bits"]}), "switched to defects: loses-bits"),

@@ -192,9 +192,11 @@ def evil_run() -> Run:
     run: Any = build(events)
     run["suite"]["kill_score"] = {"killed": 1, "of": 2, "survivors": [EVIL], "date": EVIL, "version": EVIL}
     run["compared"] = {"with": EVIL, "rows": {"ENABLE-02": EVIL}}
-    run["requirements"][0] |= {"flaky": True}
+    run["requirements"][0] |= {"flaky": True, "sizes_not_run": EVIL}
+    run["known_issues"] = {"judged": [], "ignored": [{"id": EVIL, "reason": EVIL}]}
+    run["suite"] |= {"modified": True, "changed": [EVIL]}
     for test in run["tests"]:
-        test["issue"] = EVIL
+        test["issue"] = {"id": EVIL, "link": f"javascript:{EVIL}", "owner": EVIL, "expires": EVIL}
         test["attempts"] = [{"verdict": EVIL, "reason": EVIL}]
         test["evidence"]["replay"] = {"bundle": EVIL, "python": EVIL, "xe": EVIL, "steps": [EVIL]}
     whole: Run = run
@@ -243,7 +245,7 @@ def test_what_is_new_is_said_where_somebody_compared() -> None:
     assert "This run was not compared" in page(FAILURE).text
     text = page(FAILURE, finding("ENABLE-02"), compared=COMPARED).text
     assert "Compared with yesterday's run : 1 regressed" in text
-    assert "regressed since yesterday's run" in text
+    assert "Regressed since yesterday's run" in text
 
 
 def test_the_kill_score_is_told_with_its_survivors() -> None:
@@ -267,12 +269,12 @@ def test_steps_for_other_clients_and_attempts_are_shown_where_there_are_any() ->
         "bundle": "bundles/1.json",
         "python": "import XenAPI",
         "xe": "xe vdi",
-        "steps": [],
+        "steps": ["enable a"],
     }
     test["attempts"] = [{"verdict": "pass", "reason": ""}]
     shown = Page(html.render(run))
     panels = [one["data-title"] for one in shown.all("div") if one.get("class") == "panel"]
-    assert panels == ["API", "Python", "xe"]
+    assert panels == ["In words", "API", "Python", "xe"]
     assert "xencbt replay bundles/1.json" in shown.text
 
 
@@ -282,3 +284,31 @@ def test_a_run_that_came_to_nothing_has_a_page(events: list[Any]) -> None:
     assert "No verdict" in text
     assert "The run did not come to its end" in text
     assert "The target was never reached" in text
+
+
+def test_a_suite_that_is_not_as_installed_is_said_to_be_none_to_trust() -> None:
+    run: Any = build(whole_run(finding("ENABLE-02")))
+    assert "not as it was installed" not in Page(html.render(run)).text
+    run["suite"] |= {"modified": True, "changed": ["suites/play.py"], "suite_hash": "a"}
+    run["suite"]["kill_score"] = {"killed": 1, "of": 1, "survivors": [], "suite_hash": "b"}
+    text = Page(html.render(run)).text
+    assert "The suite is not as it was installed: suites/play.py" in text
+    assert "measured with other tests than those that judged here" in text
+
+
+def test_a_known_issue_leads_to_where_it_is_told() -> None:
+    run: Any = build(whole_run(finding("ENABLE-02", Verdict.KNOWN, evidence=Evidence(actual="as recorded"))))
+    link = "https://issues.invalid/1"
+    run["tests"][0]["issue"] = {"id": "XCP-1", "link": link, "owner": "ann", "expires": "2027-01-01"}
+    shown = Page(html.render(run))
+    assert "Known issue XCP-1 , of ann, until 2027-01-01" in shown.text
+    assert link in {one.get("href") for one in shown.all("a")}
+
+
+def test_the_same_fault_again_and_again_shares_a_line() -> None:
+    later = RECEIPT | {"armed_s": 5.0, "healed_s": 6.0, "firings": []}
+    other = later | {"fault": "delay"}
+    shown = page(finding("FAULT-01", receipts=(RECEIPT, later, other)))
+    bars = [one["y"] for one in shown.all("rect") if one.get("class") == "armed"]
+    assert bars == ["20", "20", "56"]
+    assert shown.text.count("armed at") == 3

@@ -70,7 +70,7 @@ def test_a_run_json_cut_off_by_a_crash_is_made_again(tmp_path: Path) -> None:
 def test_a_reporter_that_breaks_is_told_and_costs_nothing_else(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    def broken(run: Run) -> bytes:
+    def broken(run: Run, compared: object) -> bytes:  # noqa: ARG001  called as the reporter is
         raise KeyError(run["schema"])
 
     monkeypatch.setattr(html, "render", broken)

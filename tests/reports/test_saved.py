@@ -185,7 +185,14 @@ def test_an_unreadable_file_is_refused(folder: Path) -> None:
 
 def test_a_folder_in_place_of_the_file_is_refused(tmp_path: Path) -> None:
     (tmp_path / "run.json").mkdir()
-    assert "cannot be read" in refusal(tmp_path)
+    assert "is no file" in refusal(tmp_path)
+
+
+@pytest.mark.parametrize("name", ["run.json", "events.jsonl"])
+def test_a_pipe_or_a_device_is_not_read(folder: Path, name: str) -> None:
+    (folder / name).unlink()
+    (folder / name).symlink_to("/dev/zero")
+    assert "is no file" in refusal(folder)
 
 
 @settings(deadline=None, max_examples=40)

@@ -59,7 +59,14 @@ def test_no_secret_is_written_or_shown(dialled: Ran, emulator: Target) -> None:
     secrets = {emulator.password, emulator.control.token}
     secrets |= {base64.b64encode(f"{emulator.user}:{emulator.password}".encode()).decode()}
     written = [path for path in dialled.folder.parent.rglob("*") if path.is_file()]
-    assert {path.name for path in written} >= {"run.json", "events.jsonl", "junit.xml", "journal.jsonl"}
+    assert {path.name for path in written} >= {
+        "run.json",
+        "events.jsonl",
+        "junit.xml",
+        "journal.jsonl",
+        "report.html",
+        "summary.md",
+    }
     for path in written:
         text = path.read_text(encoding="utf-8", errors="replace")
         assert not [secret for secret in secrets if secret in text], path

@@ -153,12 +153,19 @@ def test_no_bundles_are_made_where_none_are_wanted(tmp_path: Path) -> None:
     assert not (ran.folder / "bundles").exists()
 
 
-def test_nothing_secret_is_in_a_bundle(wrong: Target, tmp_path: Path) -> None:
+def test_a_failure_of_a_real_host_is_confirmed_there_once_and_holds_no_secret(wrong: Target, tmp_path: Path) -> None:
+    """Without its control token the emulated host is like any other: nothing is shortened by trying on it."""
     where = ("--target", wrong.url, "--ca", str(wrong.certificate), "--sr", wrong.srs["lvm"])
     chosen = ("--requirement", "ENABLE-15", "--seed", "1")
-    ran = xencbt(tmp_path, "run", *chosen, *where, *AMONG, extra=secrets_of(wrong))
+    before = disks(wrong)
+    ran = xencbt(tmp_path, "run", *chosen, *where, *AMONG, extra={"XENCBT_PASSWORD": wrong.password})
+    assert disks(wrong) == before
     found = list((ran.folder / "bundles").iterdir())
     assert found
     for path in found:
+        bundle = json.loads(path.read_text())
+        expected = "shortened on an emulated host with the defect enable-takes-snapshots; confirmed once on the target"
+        assert bundle["note"] == expected
+        assert bundle["words"][-1] == "enable snapshot-1 → success; must give refused: OPERATION_NOT_ALLOWED"
         for secret in secrets_of(wrong).values():
             assert secret not in path.read_text()

@@ -98,3 +98,12 @@ def test_tests_that_are_gone_are_refused(folder: Path) -> None:
     refused = xencbt(folder, "run", "--rerun", "first")
     assert (refused.exit, "2 of its tests are not here" in refused.stderr) == (3, True)
     assert "would run" not in refused.stdout
+
+
+def test_what_is_new_is_said_at_the_end_and_on_the_page(folder: Path) -> None:
+    words = ("run", "--requirement", "ENABLE-02", "--since", "first", "--out", "later", "--", "suite_of_mine.py")
+    later = xencbt(folder, *words)
+    assert (later.exit, "since    first: No regression." in later.stdout) == (0, True), later.stdout
+    assert "Compared with <strong>first of " in (folder / "later" / "report.html").read_text()
+    refused = xencbt(folder, "run", "--since", "nowhere")
+    assert (refused.exit, "nowhere does not exist" in refused.stderr) == (3, True)

@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+from tests.run.command import xencbt
 from tests.run.test_earned import pytest_run
 
 
@@ -29,6 +30,12 @@ def test_local_variables_shown_by_pytest_are_masked(tmp_path: Path) -> None:
     assert ran.returncode == 1, ran.stdout
     secrets = (tmp_path / "told").read_text().split()
     (tmp_path / "told").unlink()
+    out = str(tmp_path / "xencbt-out")
+    for words in (
+        ["compare", out, out, "--html=c.html", "--markdown=c.md", "--json=c.json"],
+        ["trend", out, "--html=t.html"],
+    ):
+        assert xencbt(tmp_path, *words).exit == 0
     written = [path for path in tmp_path.rglob("*") if path.is_file() and path.suffix != ".pyc"]
     texts = {str(path): path.read_text() for path in written} | {"stdout": ran.stdout, "stderr": ran.stderr}
     assert "password" in texts[str(tmp_path / "j.xml")], "local variables are shown"

@@ -255,3 +255,10 @@ def test_a_refused_second_delivery_is_a_violation(line: Line, lab: Lab, fake: Fa
     fake.second = Failed("VDI_CBT_ENABLED", ("ref",))
     with pytest.raises(Violation, match="second of two deliveries"):
         line.strike(play, step, Duplicate())
+
+
+def test_a_snapshot_that_nobody_asked_for_is_seen(lab: Lab, line: Line, host: TrackingHost, fake: Fake) -> None:
+    play = begun(lab, enabled=True)
+    fake.after = lambda _, ref: host.call("VDI.snapshot", ref, {})
+    with pytest.raises(Violation, match="more was made than asked for: disable_cbt of disk with answer-lost"):
+        line.strike(play, Disable(DISK), AnswerLost())

@@ -5,6 +5,8 @@ from __future__ import annotations
 import time
 from math import inf, nextafter
 
+import pytest
+
 from xencbt.harness.linearizing import Operation
 from xencbt.harness.model import Create, Destroy, Disable, Enable, Model, Snapshot
 from xencbt.harness.outcome import Failed, Indeterminate, Ok, Outcome
@@ -47,11 +49,13 @@ def test_a_status_that_comes_back_is_no_serial_outcome() -> None:
     assert statuses(at(0, 2, Enable("disk")), at(1, 3, Disable("disk")), *readings) == set()
 
 
-def test_only_one_session_can_destroy_a_snapshot() -> None:
+@pytest.mark.parametrize("gone", [GONE, Failed("VDI_MISSING", ("OpaqueRef:1",))], ids=["HANDLE_INVALID", "VDI_MISSING"])
+def test_only_one_session_can_destroy_a_snapshot(gone: Failed) -> None:
+    """What is gone is refused as the documentation says, or as hosts do (D-01)."""
     first, second = at(0, 2, Destroy("disk.0")), at(1, 3, Destroy("disk.0"))
     assert statuses(first, second) == set()
-    assert statuses(first, at(1, 3, Destroy("disk.0"), GONE)) == {True}
-    assert statuses(at(0, 2, Destroy("disk.0"), GONE), at(1, 3, Destroy("disk.0"), GONE)) == set()
+    assert statuses(first, at(1, 3, Destroy("disk.0"), gone)) == {True}
+    assert statuses(at(0, 2, Destroy("disk.0"), gone), at(1, 3, Destroy("disk.0"), gone)) == set()
 
 
 def test_a_host_that_lets_nobody_wait_may_say_so() -> None:

@@ -64,10 +64,18 @@ class TrackingHost(Session):
         return Ok("")
 
     def _field(self, getter: str, ref: str) -> Outcome:
+        if ref not in self.records:
+            return Failed("HANDLE_INVALID", ("VDI", ref))
         return Ok(self.records[ref][getter.removeprefix("get_")])
 
+    def _get_snapshots(self, ref: str) -> Outcome:
+        return Ok(self._snapshots(ref))
+
+    def _snapshots(self, ref: str) -> list[str]:
+        return [name for name, record in self.records.items() if record.get("snapshot_of") == ref]
+
     def _get_record(self, ref: str) -> Outcome:
-        return Ok(dict(self.records[ref]))
+        return Ok(dict(self.records[ref]) | {"snapshots": self._snapshots(ref)})
 
     def _create(self, record: Mapping[str, Any]) -> Outcome:
         return Ok(
@@ -107,7 +115,7 @@ class TrackingHost(Session):
         return Ok("")
 
     def _snapshot(self, ref: str, _: object) -> Outcome:
-        taken = self._add(self.records[ref] | {"is_a_snapshot": True})
+        taken = self._add(self.records[ref] | {"is_a_snapshot": True, "snapshot_of": ref})
         if ref in self.places:
             chain, position = self.places[taken] = self.places[ref]
             self.chains[chain].append(set())

@@ -52,7 +52,7 @@
     area.remove();
     return done;
   };
-  const lines = (place) => all("li", place).map((line) => line.textContent).join("\n") || place.querySelector("pre").textContent;
+  const lines = (place) => all(":scope > ol > li", place).map((line) => line.textContent).join("\n") || place.querySelector("pre").textContent;
   const addCopy = (place) => {
     const copy = document.createElement("button");
     copy.type = "button";
@@ -180,16 +180,17 @@
   const reset = () => { document.querySelector(".filters").reset(); sift(); };
   const filters = document.querySelector(".filters");
   filters.addEventListener("input", sift);
+  filters.addEventListener("change", sift);
   filters.addEventListener("submit", (event) => event.preventDefault());
   document.getElementById("unfold").addEventListener("click", () => {
     rows.filter((row) => !row.hidden).forEach((row) => { row.open = true; });
   });
   if (rows.length) sift(); else filters.hidden = true;
 
-  // on paper everything that is broken is open
+  // on paper everything that is broken is open, but for what only a machine reads
   let before = [];
   addEventListener("beforeprint", () => {
-    before = all("#broken details:not([open])");
+    before = all("#broken details:not([open], .traceback)");
     before.forEach((one) => { one.open = true; });
   });
   addEventListener("afterprint", () => before.forEach((one) => { one.open = false; }));

@@ -1,5 +1,8 @@
 """Steps are read from data that nobody vouches for: a closed vocabulary, bounded."""
 
+import json
+import re
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -109,3 +112,9 @@ def test_any_data_is_read_or_refused_and_nothing_else(data: st.DataObject) -> No
     except BadWitness:
         return
     assert read_steps([one.as_json() for one in steps]) == steps
+
+
+def test_the_documented_steps_are_steps() -> None:
+    page = (Path(__file__).parents[3] / "docs" / "replay.md").read_text()
+    examples = [json.loads(line) for line in re.findall(r"^\{\"do\".*\}$", page, re.MULTILINE)]
+    assert [step.do for step in read_steps(examples)] == ["create", "snapshot", "enable"]
