@@ -345,12 +345,14 @@ class Stopped:
     def uncleanly(cls, lab: Lab) -> "Stopped":
         """Bring it about, which takes STOPPING; raises Violation where a write was lost."""
         disk, baseline = tracked(lab)
+        before = disk.read()
         vm = lab.create_vm(disk, power_state="Running")
         written = lab.content.draw(BLOCK)
         disk.write(block=11, data=written)
         lab.conditions.crash()
         data = disk.read()
-        assert_same_content(data[11 * BLOCK : 12 * BLOCK], written, "what the guest wrote before the stop")
+        expected = before[: 11 * BLOCK] + written + before[12 * BLOCK :]
+        assert_same_content(data, expected, "what was on the disk, and what the guest wrote, before the stop")
         return cls(disk, baseline, vm, data)
 
 

@@ -9,10 +9,14 @@ import pytest
 
 from tests.emulator.laboratory import laboratory
 from tests.emulator.shown import SHOWN
-from xencbt.fixtures.emulator.defects import DEFECTS, UnknownDefectError, switch
+from xencbt.fixtures.emulator.cli_commands import COMMANDS
+from xencbt.fixtures.emulator.defects import DEFECTS, LAYERS, UnknownDefectError, switch
+from xencbt.fixtures.emulator.defects.declaring import WRONG
 from xencbt.fixtures.emulator.defects.listing import table
 from xencbt.fixtures.emulator.errors import VerbRefusedError
+from xencbt.fixtures.emulator.transfers import HANDLERS
 from xencbt.harness.catalogue import catalogue
+from xencbt.harness.catalogue.requirement import Level
 
 if TYPE_CHECKING:
     from tests.emulator.shown.showing import Shown
@@ -87,3 +91,21 @@ def test_the_registry_is_in_order() -> None:
         assert defect.what.endswith("."), name
         if known[defect.breaks[0]].level != "M":
             assert defect.level == "should", name
+
+
+def test_defects_are_spread_over_everything() -> None:
+    """Every chapter, every binding row, every loudness and every field defect; `layer` is where it is declared."""
+    rows = {requirement.id: requirement for requirement in catalogue()}
+    declared = [defect.breaks[0] for defect in DEFECTS.values()]
+    assert len(DEFECTS) >= 80
+    assert {rows[first].chapter for first in declared} == set(catalogue().chapters)
+    assert {row.id for row in rows.values() if row.level is Level.MUST} <= set(declared)
+    assert {defect.loudness for defect in DEFECTS.values()} == {"loud", "silent", "cost"}
+    assert {defect.seen for defect in DEFECTS.values()} - {""} == {f"F{number}" for number in range(1, 13)}
+    assert {defect.layer for defect in DEFECTS.values()} == {layer.__name__.rpartition(".")[2] for layer in LAYERS}
+
+
+def test_what_stands_for_a_call_names_a_call_there_is() -> None:
+    with laboratory() as lab:
+        calls = {*lab.host.method_names, *HANDLERS, *(f"xe {command}" for command in COMMANDS)}
+    assert {at for versions in WRONG.values() for at in versions if isinstance(at, str)} <= calls

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from tests.emulator.laboratory import MIB
 from tests.emulator.shown.showing import Shown, blocks, enabled, outcome, two_steps, used_disk
 from xencbt.fixtures.emulator import xmlwriter
+from xencbt.fixtures.emulator.calls import Calls
 from xencbt.fixtures.emulator.control import Control
 from xencbt.fixtures.emulator.errors import Refusal
 from xencbt.fixtures.emulator.server import Server
@@ -15,8 +16,6 @@ from xencbt.fixtures.emulator.server import Server
 if TYPE_CHECKING:
     from tests.emulator.laboratory import Laboratory
     from xencbt.fixtures.emulator.values import Ref
-
-SOON_S = 0.2
 
 
 def reverted(lab: Laboratory) -> Any:
@@ -42,17 +41,27 @@ def listed_in_use(lab: Laboratory) -> str:
     return outcome(lab, "VDI.list_changed_blocks", lab.snapshot(vdi), lab.snapshot(vdi))
 
 
-def disabled_and_enabled_at_once(lab: Laboratory) -> bool:
-    """Tell whether a disk that is switched off and on at once reads as its log says."""
-    vdi = lab.tracked_disk()
-    lab.together(("VDI.disable_cbt", vdi), ("VDI.enable_cbt", vdi))
-    return enabled(lab, vdi) is (lab.record(vdi)["uuid"] in lab.store().tracking)
+def use_of_a_doubtful_log(lab: Laboratory) -> tuple[int, str]:
+    """List over a damaged log; how many operations are current on the disk then, and what comes of destroying it."""
+    _, _, middle, last = two_steps(lab)
+    lab.arm("log-damaged", vdi=lab.record(last)["uuid"], how="corrupt")
+    blocks(lab, middle, last)
+    return len(lab.record(last)["current_operations"]), outcome(lab, "VDI.destroy", last)
 
 
-def marks_after_a_failure(lab: Laboratory) -> int:
-    vdi = lab.host.db.get("SR", lab.sr("full"))["VDIs"][0]
-    outcome(lab, "VDI.enable_cbt", vdi)
-    return len(lab.record(vdi)["current_operations"])
+def enabled_four_times_at_once(lab: Laboratory) -> bool:
+    """Tell whether everybody who enabled a disk reads it as enabled."""
+    vdi = lab.disk()
+
+    async def enable_and_read() -> bool:
+        await lab.calling("VDI.enable_cbt", vdi)
+        read: bool = await lab.calling("VDI.get_cbt_enabled", vdi)
+        return read
+
+    async def all_at_once() -> list[bool]:
+        return await asyncio.gather(*(enable_and_read() for _ in range(4)))
+
+    return all(lab.run(all_at_once()))
 
 
 def half_done(lab: Laboratory) -> bool:
@@ -86,18 +95,18 @@ def enabled_twice(lab: Laboratory) -> str:
     return outcome(lab, "VDI.enable_cbt", vdi)
 
 
-def answered(lab: Laboratory) -> bool:
-    """Tell whether enabling a disk in use is answered soon."""
-    lab.call("VM.start", lab.vm, False, False)
+def snapshot_after_a_background_call(lab: Laboratory) -> bool:
+    vdi = lab.tracked_disk()
+    taken = lab.snapshot(vdi)
 
-    async def ask() -> bool:
-        try:
-            await asyncio.wait_for(lab.calling("VDI.enable_cbt", lab.vdi), SOON_S)
-        except TimeoutError:
-            return False
-        return True
+    async def disable() -> bool:
+        calls = Calls(lab.host)
+        calls.begin("Async.VDI.disable_cbt", [lab.session, vdi])
+        await asyncio.gather(*lab.host.running)
+        read: bool = await calls.perform("VDI.get_cbt_enabled", lab.session, taken)
+        return read
 
-    return lab.run(ask())
+    return lab.run(disable())
 
 
 def carries_the_session(lab: Laboratory) -> bool:
@@ -144,7 +153,9 @@ def of_other_disks(lab: Laboratory) -> Any:
 
 
 def exposed(lab: Laboratory) -> bool:
-    """Tell whether a connection with a request is kept."""
+    """Tell whether a connection with a request is kept after an unclean stop."""
+    lab.verb("crash")
+    lab.verb("restart")
     connection = _Connection(lab.host.ref)
 
     async def expose() -> bool:
@@ -169,13 +180,13 @@ SHOWN = {
     "reverted-disks-stay-in-the-set": Shown(reverted, UNRELATED, set()),
     "suspended-vms-cannot-be-enabled": Shown(enabled_while_suspended, "ok", "VM_BAD_POWER_STATE"),
     "listing-needs-the-vm-offline": Shown(listed_in_use, "ok", "VDI_IN_USE"),
-    "switching-takes-no-turn": Shown(disabled_and_enabled_at_once, True, False),
-    "failed-calls-keep-their-marks": Shown(marks_after_a_failure, 0, 1),
+    "calls-join-one-under-way": Shown(enabled_four_times_at_once, True, False),
+    "doubtful-logs-leave-the-disk-locked": Shown(use_of_a_doubtful_log, (0, "ok"), (1, "VDI_IN_USE")),
     "interrupted-operations-are-not-undone": Shown(half_done, True, False),
     "hosts-do-not-come-back": Shown(login_after_a_stop, "ok", "HOST_STILL_BOOTING"),
     "media-that-failed-once-stay-read-only": Shown(enabled_after_a_failure, "ok", "SR_BACKEND_FAILURE_457"),
     "calls-repeated-at-once-are-refused": Shown(enabled_twice, "ok", "OTHER_OPERATION_IN_PROGRESS"),
-    "enabling-hangs-in-use": Shown(answered, True, False),
+    "background-calls-touch-the-snapshots": Shown(snapshot_after_a_background_call, True, False),
     "closes-every-connection": Shown(exposed, True, False),
     "refusals-carry-the-session": Shown(carries_the_session, False, True),
     "always-succeeds": Shown(failure, True, False),

@@ -26,6 +26,16 @@ def first_reading(lab: Laboratory) -> bool:
     return enabled(lab, vdi)
 
 
+def of_another_session(lab: Laboratory) -> bool:
+    """Read the status of a disk that another session enabled since it was read last."""
+    vdi, own = lab.disk(), lab.session
+    enabled(lab, vdi)
+    lab.log_in()
+    lab.call("VDI.enable_cbt", vdi)
+    lab.session = own
+    return enabled(lab, vdi)
+
+
 def of_a_snapshot(lab: Laboratory) -> bool:
     vdi = lab.tracked_disk()
     taken = lab.snapshot(vdi)
@@ -141,6 +151,7 @@ IN_USE = cli_errors.REFERENCE["VDI_IN_USE"].sentence.encode()
 SHOWN = {
     "the-status-is-a-text": Shown(lambda lab: repr(enabled(lab, lab.disk())), "False", "'false'"),
     "the-status-lags-behind": Shown(first_reading, True, False),
+    "sessions-see-their-own-changes-only": Shown(of_another_session, True, False),
     "the-status-of-snapshots-is-their-disks": Shown(of_a_snapshot, True, False),
     "records-keep-their-first-status": Shown(in_a_record, True, False),
     "lists-of-records-lack-the-status": Shown(in_all_records, True, False),
