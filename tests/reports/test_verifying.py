@@ -12,7 +12,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tests.reports.certifiable import full_run
+from tests.reports.certifiable import SUITE, full_run
 from xencbt.harness.catalogue import catalogue_hash
 from xencbt.harness.catalogue.levels import certificate_levels
 from xencbt.harness.keys import as_hex
@@ -130,6 +130,25 @@ CONTRADICTIONS: list[tuple[Change, str]] = [
 @pytest.mark.parametrize(("change", "why"), CONTRADICTIONS, ids=[why for _, why in CONTRADICTIONS])
 def test_a_contradiction_is_seen_whoever_signed_it(change: Change, why: str) -> None:
     assert any(why in reason for reason in wrong_with(changed(change))), wrong_with(changed(change))
+
+
+def test_a_kill_score_is_told_as_the_run_tells_it(tmp_path: Path) -> None:
+    score = {
+        "killed": 70,
+        "of": 73,
+        "survivors": ["loses-bits"],
+        "date": "2026-03-01",
+        "version": "0.1.0",
+        "catalogue_hash": "a",
+        "suite_hash": "b",
+    }
+    run = build(full_run(suite=SUITE | {"kill_score": score}))
+    said = certificate(run, Asked("Acme", "Acme Store", FULL, "2026-03-02T00:00:00+00:00"), FILES)
+    (tmp_path / "c.json").write_bytes(as_file(signed(said, KEY)))
+    read = read_certificate(tmp_path / "c.json")
+    assert read["certificate"]["kill_score"] == score
+    assert wrong_with(read) == []
+    assert "70 of 73 planted defects were noticed" in certificate_page.render(read, FULL).decode()
 
 
 def test_another_suite_of_the_same_version_is_seen() -> None:
