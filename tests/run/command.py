@@ -9,7 +9,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import jsonschema  # type: ignore[import-untyped]  # ships no types
+
 DEADLINE_S = 300.0
+
+SCHEMA = Path(__file__).parents[2] / "docs" / "run.schema.json"
+VALIDATOR = jsonschema.Draft202012Validator(json.loads(SCHEMA.read_text(encoding="utf-8")))
 
 
 @dataclass(frozen=True)
@@ -24,6 +29,7 @@ class Ran:
     @property
     def document(self) -> dict[str, Any]:
         document: dict[str, Any] = json.loads((self.folder / "run.json").read_text(encoding="utf-8"))
+        VALIDATOR.validate(document)  # whatever a run leaves is as docs/run.schema.json says
         return document
 
     @property
