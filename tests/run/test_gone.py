@@ -1,4 +1,4 @@
-"""A host that does not come back after a disaster is judged for that: it is its verdict, not a problem of the harness."""
+"""A host that does not come back after a disaster is judged for that: it is its verdict, and no problem of ours."""
 
 from pathlib import Path
 
