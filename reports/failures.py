@@ -61,7 +61,7 @@ def failure_block(test: FindingRow, requirements: Iterable[RequirementRow], pain
 def _replay(evidence: EvidenceRow) -> list[str]:
     replay, why = evidence.get("replay"), evidence.get("unreplayable")
     if replay:
-        return [_part("replay", f"{len(replay['steps'])} steps: xencbt replay DIR/{replay['bundle']}")]
+        return [f"  {'replay':<{_PAD}}  xencbt replay DIR/{visible(replay['bundle'])}"]
     return [_part("replay", f"none: {why}")] if why else []
 
 
