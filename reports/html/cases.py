@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Any, cast
 
 from xencbt.reports.failures import SHOWN
+from xencbt.reports.html.again import replay_command
 from xencbt.reports.html.blocks import Drawing, drawing
 from xencbt.reports.html.timeline import Timeline, timeline
 from xencbt.reports.run_json import FindingRow, Run
@@ -26,6 +27,12 @@ class Case:
     replay: Mapping[str, Any] | None
     issue: str
     attempts: tuple[Mapping[str, Any], ...]
+
+    @property
+    def replay_command(self) -> str:
+        """The command line that shows the failure again by its bundle, in the folder of the page; empty without one."""
+        bundle = (self.replay or {}).get("bundle")
+        return replay_command(self.test["evidence"]["rerun"], bundle) if bundle else ""
 
     @property
     def drawing(self) -> Drawing | None:

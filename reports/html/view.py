@@ -11,8 +11,8 @@ from xencbt.reports.html.cases import Case, cases
 from xencbt.reports.run_json import RequirementRow, Run
 from xencbt.reports.words import label, target_name, verdict_sentence
 
-NOTEWORTHY = ("regressed", "changed", "fixed")
-"""What a comparison says of a requirement that a reader looks for first, if colleagues' words are these."""
+NOT_JUDGED = "not judged then"
+"""Of a broken requirement of which a comparison says nothing: the older run did not select it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +67,8 @@ def view(run: Run, compared: Mapping[str, Any] | None = None) -> View:
     compared = compared or loose_run.get("compared")
     words = dict(compared["rows"]) if compared else {}
     by_id = cases(run)
+    if compared and not compared.get("why_not"):
+        words = {row["id"]: NOT_JUDGED for row in run["requirements"] if row["verdict"] in SHOWN} | words
     rows = [_row(row, by_id, words.get(row["id"], "")) for row in run["requirements"]]
     chapters = dict.fromkeys((row.requirement["chapter"], row.requirement["chapter_title"]) for row in rows)
     broken = sorted((row for row in rows if row.requirement["verdict"] in SHOWN), key=_telling_first)

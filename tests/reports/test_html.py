@@ -18,6 +18,7 @@ from xencbt.harness.findings import Evidence, Finding
 from xencbt.harness.verdicts import Verdict
 from xencbt.reports import html
 from xencbt.reports.document import build
+from xencbt.reports.html.again import replay_command
 from xencbt.reports.html.packing import INLINE_BYTES
 from xencbt.reports.html.page import SYMBOLS
 from xencbt.reports.run_json import Run
@@ -246,6 +247,8 @@ def test_what_is_new_is_said_where_somebody_compared() -> None:
     text = page(FAILURE, finding("ENABLE-02"), compared=COMPARED).text
     assert "Compared with yesterday's run : 1 regressed" in text
     assert "Regressed since yesterday's run" in text
+    older = {"with": "yesterday's run", "rows": {"LIST-02": "fixed"}}
+    assert "not judged then ENABLE-13 , now fail" in page(FAILURE, finding("LIST-02"), compared=older).text
 
 
 def test_the_kill_score_is_told_with_its_survivors() -> None:
@@ -276,6 +279,34 @@ def test_steps_for_other_clients_and_attempts_are_shown_where_there_are_any() ->
     panels = [one["data-title"] for one in shown.all("div") if one.get("class") == "panel"]
     assert panels == ["In words", "API", "Python", "xe"]
     assert "xencbt replay bundles/1.json" in shown.text
+
+
+@pytest.mark.parametrize(
+    ("rerun", "options"),
+    [
+        ("xencbt run --seed 1 --requirement A-01 --profile xapi -- -k t", " --profile xapi"),
+        (
+            "xencbt run --seed 1 --requirement A-01 --defect=a --faults=b --speed nightly --insecure -- -k t",
+            " --defect=a --insecure",
+        ),
+        (
+            "xencbt run --seed 1 --target https://h --user 'a b' --sr u -- -k t",
+            " --target https://h --user 'a b' --sr u",
+        ),
+        ("xencbt run 'never closed", ""),
+        ("pytest --seed 1", ""),
+        ("", ""),
+    ],
+)
+def test_a_replay_goes_to_the_target_that_failed(rerun: str, options: str) -> None:
+    assert replay_command(rerun, "bundles/a.json") == f"xencbt replay bundles/a.json{options}"
+
+
+def test_the_page_says_that_command() -> None:
+    run: Any = build(whole_run(FAILURE))
+    run["tests"][0]["evidence"] |= {"rerun": "xencbt run --seed 1 --defect=x -- -k t"}
+    run["tests"][0]["evidence"]["replay"] = {"bundle": "b.json", "python": "", "xe": "", "steps": []}
+    assert Page(html.render(run)).text.count("xencbt replay b.json --defect=x") == 2
 
 
 @pytest.mark.parametrize("events", [[], [run_finished(complete=False, interrupted=True)]])
