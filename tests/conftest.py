@@ -3,10 +3,14 @@
 from collections.abc import Iterator
 
 import pytest
+from hypothesis import settings
 
 from xencbt.fixtures.bench import Bench
 from xencbt.fixtures.lab import Lab
 from xencbt.fixtures.targets import Target, start_emulator
+
+settings.register_profile("unhurried", deadline=None)  # how fast a busy machine is says nothing about the code
+settings.load_profile("unhurried")
 
 
 @pytest.fixture(scope="session")
