@@ -49,7 +49,7 @@ class Prover:
         Errands(workers, deadline_s=DEADLINE_S, ended=self._ended).carry_out(errands)
         return Proof(
             hunted=tuple(self.hunted.values()),
-            clean=tuple(self.clean.values()),
+            clean=tuple(self.clean[profile] for profile in PROFILES),
             deciding=deciding_tests(),
             searching=searching_tests(),
             seed=self.seed,
