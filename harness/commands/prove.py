@@ -85,7 +85,7 @@ def _proven(
     defects: Sequence[Planted], folder: Path, chosen: argparse.Namespace, *, seed: int, workers: int, partial: bool
 ) -> Proof:
     """Prove in a folder that goes, but for the runs that did not do what is hoped for: those are kept to look at."""
-    with TemporaryDirectory(prefix="xencbt-prove-") as runs:
+    with TemporaryDirectory(prefix="xencbt-prove-", ignore_cleanup_errors=True) as runs:
 
         def tell(decided: Hunted | Clean) -> None:
             print(proof_text.line(decided), flush=True)
