@@ -5,17 +5,25 @@ from pathlib import Path
 
 import pytest
 
-from tests.reports.certifiable import full_run
+from tests.reports.certifiable import SUITE, full_run
 from tests.reports.events import finding
 from tests.reports.folders import left_by
 from xencbt.harness.cli import main
+from xencbt.harness.commands import certificate
+from xencbt.harness.integrity import Integrity
 from xencbt.harness.verdicts import Verdict
 
 
 @pytest.fixture
-def folder(tmp_path: Path) -> Path:
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    is_installed(SUITE["files_hash"], monkeypatch)
     assert main(["certificate", "--new-key", str(tmp_path / "key")]) == 0
     return tmp_path
+
+
+def is_installed(files_hash: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Make the suite of that hash the one that is installed here, and as it was published."""
+    monkeypatch.setattr(certificate, "own_integrity", lambda: Integrity(files_hash))
 
 
 def words(folder: Path, run: Path, *more: str) -> list[str]:
@@ -88,3 +96,13 @@ def test_a_specimen_says_whom_it_is_of(folder: Path, capsys: pytest.CaptureFixtu
     assert main(words(folder, run, "--emulated")) == 0
     assert main(["verify", str(run / "certificate.json"), "--key", str(folder / "key.pub")]) == 0
     assert "an EMULATED host (a specimen)" in capsys.readouterr().out
+
+
+def test_a_suite_with_other_files_than_the_installed_one_is_1(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run = left_by(full_run(), folder / "run")
+    assert main(words(folder, run)) == 0
+    is_installed("0" * 64, monkeypatch)
+    assert main(["verify", str(run / "certificate.json"), "--key", str(folder / "key.pub")]) == 1
+    assert "has other files than xencbt" in capsys.readouterr().out
