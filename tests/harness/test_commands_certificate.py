@@ -16,7 +16,7 @@ from xencbt.harness.verdicts import Verdict
 
 @pytest.fixture
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    is_installed(SUITE["files_hash"], monkeypatch)
+    is_installed(str(SUITE["files_hash"]), monkeypatch)
     assert main(["certificate", "--new-key", str(tmp_path / "key")]) == 0
     return tmp_path
 
