@@ -58,6 +58,8 @@ def test_an_example_is_yaml_and_runs_the_script_and_the_soak(name: str) -> None:
     lines = list(shell_of(parsed(name)))
     assert "sh docs/ci/nightly.sh" in lines
     assert sum("python -m tests.soak." in line for line in lines) == 2
+    (proving,) = [words for line in lines for words in commands_in(line, "xencbt")]
+    assert parser().parse_args(proving[1:]).command == "prove"
 
 
 @pytest.mark.parametrize("name", EXAMPLES)
