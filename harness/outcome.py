@@ -1,6 +1,6 @@
 """What one call did: succeeded, was refused with a code, or nobody knows because the answer was lost."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,9 +26,13 @@ class Failed:
 
 @dataclass(frozen=True, slots=True)
 class Indeterminate:
-    """No usable answer came: the call may have happened or not. `why` is for the reader, never for a decision."""
+    """No usable answer came: the call may have happened or not. `why` is for the reader, never for a decision.
+
+    `silent` tells that the host took the call and let its whole deadline pass, with nothing of ours in between.
+    """
 
     why: str
+    silent: bool = field(default=False, compare=False)
 
     def __str__(self) -> str:
         return f"no answer ({self.why})"

@@ -4,8 +4,9 @@ import json
 import re
 import time
 import xmlrpc.client
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 from xml.sax.saxutils import escape
@@ -18,7 +19,7 @@ from xencbt.harness.errors import HarnessError, TargetUnreachable, UsageError
 from xencbt.harness.exchange import KEPT_TEXT, Recorder
 from xencbt.harness.masking import MASK, Secrets
 from xencbt.harness.outcome import Failed, Indeterminate, Ok, Outcome
-from xencbt.harness.transport import Channel, Deadline, Garbled, NoAnswer, NotConnected
+from xencbt.harness.transport import Channel, Deadline, Garbled, NoAnswer, NotConnected, Silence
 from xencbt.harness.verdicts import Violation
 from xencbt.harness.witness.traces import NOBODY, Called
 
@@ -27,6 +28,9 @@ if TYPE_CHECKING:
 
 CALL_DEADLINE_S = 60.0
 LOGOUT_DEADLINE_S = 5.0
+OTHERS_DEADLINE_S = 10.0
+"""How long a host that lets one call hang may take to answer another before it counts as not answering at all."""
+
 KEPT_OUTCOME = 300
 KEPT_ADDRESS = 253
 API_VERSION = "1.0"
@@ -170,6 +174,8 @@ class Session:
         once.deadline_s = self.deadline_s if deadline_s is None else deadline_s
         started = clock()
         outcome = self._outcome(method, wire)
+        if isinstance(outcome, Indeterminate) and (self.disturbed or self.beside or deadline_s is not None):
+            outcome = replace(outcome, silent=False)
         if isinstance(outcome, Ok) and isinstance(outcome.value, dict):
             keep_secret(
                 self.recorder.secrets, str(outcome.value.get("session_id", ""))
@@ -221,7 +227,7 @@ class Session:
     def value(self, method: str, *params: object) -> Any:
         """Return the value of a call that must succeed.
 
-        Raises Violation when it is refused, HarnessError when no answer came.
+        Raises Violation when it is refused, what `unanswered` returns when no answer came.
         """
         outcome = self.call(method, *params)
         if isinstance(outcome, Ok):
@@ -230,7 +236,33 @@ class Session:
         if isinstance(outcome, Failed):
             actual = self.recorder.secrets.mask(str(outcome))
             raise Violation(f"{step} was refused", expected=("it succeeds",), actual=actual)
-        raise HarnessError(f"{step}: {outcome}")
+        raise self.unanswered(step, outcome)
+
+    def unanswered(
+        self, what: str, outcome: Indeterminate, expected: Iterable[str] = ("it is answered",)
+    ) -> Violation | HarnessError:
+        """Return what it means that `what` (a phrase) had no usable answer: `outcome`.
+
+        A host that was silent, and meanwhile answers another call, is at fault: Violation. Else nobody can tell it from
+        a lab that broke: HarnessError.
+        """
+        mask = self.recorder.secrets.mask
+        if outcome.silent and self._answers_others():
+            return Violation(
+                f"{what} was never answered",
+                expected=map(mask, expected),
+                actual=mask(f"{outcome}, while another call was answered"),
+            )
+        return HarnessError(f"{what}: {mask(str(outcome))}")
+
+    def _answers_others(self) -> bool:
+        other = self.over_another_connection()
+        other._binding.once.deadline_s = OTHERS_DEADLINE_S
+        began, method = clock(), "session.get_uuid"
+        outcome = other._outcome(method, (self.ref, self.ref))
+        other._record(method, (self.ref,), outcome, began, other._binding.once.received)
+        other.abandon()
+        return not isinstance(outcome, Indeterminate)
 
     def step(self, method: str, params: tuple[object, ...]) -> str:
         """Write a call as a person would, masked and with short references: `VDI.enable_cbt("OpaqueRef:1234…")`."""
@@ -301,7 +333,7 @@ class Session:
         except Garbled as error:
             return Indeterminate(f"something answered, but not as the XenAPI does: {error}")
         except NoAnswer as error:
-            return Indeterminate(str(error))
+            return Indeterminate(str(error), silent=isinstance(error, Silence))
 
     def _record(self, method: str, params: tuple[object, ...], outcome: Outcome, started: float, response: str) -> None:
         came = _came(outcome)

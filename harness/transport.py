@@ -31,6 +31,10 @@ class NoAnswer(XencbtError):
     """No usable answer came; the call may have happened or not."""
 
 
+class Silence(NoAnswer):
+    """The connection stood, and no complete answer came before the deadline."""
+
+
 class NotConnected(NoAnswer):
     """There was no connection, so nothing was sent."""
 
@@ -132,7 +136,7 @@ class Channel:
         except http.client.HTTPException as error:
             raise Garbled(f"not an HTTP answer ({type(error).__name__})") from error
         except TimeoutError as error:
-            raise NoAnswer(f"no complete answer within {deadline.seconds:g} s") from error
+            raise Silence(f"no complete answer within {deadline.seconds:g} s") from error
         except OSError as error:
             raise NoAnswer(f"the connection was lost ({describe(error)})") from error
         except ValueError as error:

@@ -92,6 +92,8 @@ class _Deriving:
         cls, _, call = method.partition(".")
         if event.method.startswith("Async."):
             raise Inexpressible(f"{event.method}: the asynchronous forms have no word")
+        if isinstance(event.outcome, Indeterminate) and event.outcome.silent:
+            raise Inexpressible(f"{event.method} was never answered: every try would take its whole deadline")
         if method == "host.restart_agent" or method in TAGGING:
             return None
         if method == "message.get_all_records":

@@ -92,6 +92,30 @@ def test_a_useless_answer_is_indeterminate_and_the_call_was_sent_once(name: str)
         assert host.requests[CALL] == 1
 
 
+def test_a_host_that_answers_others_and_is_silent_on_one_call_is_at_fault() -> None:
+    with serving(say_nothing, deadline_s=0.3) as (_, session), pytest.raises(Violation) as caught:
+        session.value(CALL, VDI)
+    assert "VDI.enable_cbt" in caught.value.message
+    assert "was never answered" in caught.value.message
+    assert "within 0.3 s), while another call was answered" in caught.value.actual
+
+
+def test_a_host_that_is_silent_on_every_call_may_as_well_be_a_broken_lab() -> None:
+    with serving(say_nothing, deadline_s=0.3) as (host, session):
+        host.script["session.get_uuid"] = hang_up
+        with pytest.raises(HarnessError, match=r"within 0\.3 s"):
+            session.value(CALL, VDI)
+
+
+@pytest.mark.parametrize("why", ["disturbed", "beside", "in a hurry", "hung up"])
+def test_a_call_that_we_may_have_lost_ourselves_accuses_nobody(why: str) -> None:
+    with serving(hang_up if why == "hung up" else say_nothing, deadline_s=0.3) as (_, session):
+        session.disturbed, session.beside = why == "disturbed", why == "beside"
+        outcome = session.call(CALL, VDI, deadline_s=0.2 if why == "in a hurry" else None)
+        assert isinstance(outcome, Indeterminate)
+        assert type(session.unanswered("enabling", outcome)) is HarnessError
+
+
 def test_after_a_lost_answer_the_next_call_gets_its_own_answer() -> None:
     with serving(say_nothing, deadline_s=0.3) as (host, session):
         session.call(CALL, VDI)

@@ -17,6 +17,9 @@ if TYPE_CHECKING:
     from tests.emulator.laboratory import Laboratory
     from xencbt.fixtures.emulator.values import Ref
 
+SOON_S = 0.5
+"""Seconds in which a call is answered that nothing stands in the way of: an emulated host takes a few milliseconds."""
+
 
 def reverted(lab: Laboratory) -> Any:
     """List from the newest snapshot to a VM's disk that went back to an older one."""
@@ -47,6 +50,20 @@ def use_of_a_doubtful_log(lab: Laboratory) -> tuple[int, str]:
     lab.arm("log-damaged", vdi=lab.record(last)["uuid"], how="corrupt")
     blocks(lab, middle, last)
     return len(lab.record(last)["current_operations"]), outcome(lab, "VDI.destroy", last)
+
+
+def answered_in_use(lab: Laboratory) -> bool:
+    """Tell whether enabling a disk that a VM uses is answered soon."""
+    lab.call("VM.start", lab.vm, False, False)
+
+    async def ask() -> bool:
+        try:
+            await asyncio.wait_for(lab.calling("VDI.enable_cbt", lab.vdi), SOON_S)
+        except TimeoutError:
+            return False
+        return True
+
+    return bool(lab.run(ask()))
 
 
 def enabled_four_times_at_once(lab: Laboratory) -> bool:
@@ -187,6 +204,7 @@ SHOWN = {
     "media-that-failed-once-stay-read-only": Shown(enabled_after_a_failure, "ok", "SR_BACKEND_FAILURE_457"),
     "calls-repeated-at-once-are-refused": Shown(enabled_twice, "ok", "OTHER_OPERATION_IN_PROGRESS"),
     "background-calls-touch-the-snapshots": Shown(snapshot_after_a_background_call, True, False),
+    "enabling-hangs-in-use": Shown(answered_in_use, True, False),
     "closes-every-connection": Shown(exposed, True, False),
     "refusals-carry-the-session": Shown(carries_the_session, False, True),
     "always-succeeds": Shown(failure, True, False),

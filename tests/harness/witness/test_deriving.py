@@ -101,6 +101,7 @@ def test_a_session_of_another_user_and_one_with_faults_are_lines_of_their_own() 
     [
         (called("VM.migrate_send", "OpaqueRef:x", {}), "VM.migrate_send has no word"),
         (called("Async.VDI.enable_cbt", DISK), "asynchronous"),
+        (called("VDI.enable_cbt", DISK, outcome=Indeterminate("late", silent=True)), "was never answered"),
         (Did("image", {}), "image has no word"),
         (called("VDI.snapshot", DISK, {"quiesce": "yes"}), "in a way that has no word"),
         (called("VDI.create", {**RECORD, "sharable": True}), "in a way that has no word"),
