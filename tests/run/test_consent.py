@@ -170,6 +170,8 @@ def test_named_disks_must_be_where_they_were_named(emulator: Target, tmp_path: P
         bench_at(emulator, tmp_path / "j", srs=srs, disks=disks)
     with pytest.raises(UsageError, match=r"driver of SR .* has CBT"):
         bench_at(emulator, tmp_path / "j", srs={"no-cbt": emulator.srs["second"]})
+    with pytest.raises(UsageError, match=r"is plugged nowhere, .* name a VDI on it"):
+        bench_at(emulator, tmp_path / "j", srs={"no-pbd": emulator.srs["no-pbd"]})
 
 
 def test_only_a_clone_of_the_named_vm_is_used(emulator: Target, tmp_path: Path) -> None:

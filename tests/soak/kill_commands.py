@@ -100,7 +100,8 @@ def killed(place: Place, moment: Moment, draws: random.Random) -> None:
     wanted = draws.randint(1, CALLS)
     patience = draws.uniform(0, LONGEST_S)
     out = place.scratch / f"out-{draws.getrandbits(32):08x}"
-    special = [f"--sr-kind={kind}={place.target.srs[kind]}" for kind in ("second", "file", "no-cbt", "no-pbd")]
+    kinds = {"second": "second", "file": "file", "no-cbt": "no-cbt", "no-pbd": "unrounded"}
+    special = [f"--sr-kind={kind}={place.target.srs[sr]}" for kind, sr in kinds.items()]
     words = ["run", "--target", place.target.url, "--sr", place.target.srs["lvm"], "--allow", ALLOWED, *special]
     words += ["--seed", str(draws.getrandbits(32)), "--out", str(out), "--quiet", *moment.words]
     run = place.command(*words)
