@@ -38,6 +38,9 @@ from xencbt.harness.verdicts import NotRun, Undecided, Unsupported
 OF_ANY_TARGET = frozenset({"role"})
 """What every test needs, also one that says `any_target`."""
 
+NAMED_SR = "sr:"
+"""How the capabilities begin that are SRs which the user names: that one is absent says nothing of the target."""
+
 OF_EVERY_TEST = OF_ANY_TARGET | {"cbt-calls", "cbt-licensed", "sr-cbt"}
 """What a test needs that does not say `any_target`."""
 
@@ -85,7 +88,7 @@ class Needs:
         return self.required & CONSENTS.keys()
 
     def lacking(self, capabilities: Mapping[str, Capability], consents: Collection[str]) -> Undecided | None:
-        """Say why the test cannot run: Unsupported (the target lacks something) before NotRun (nobody consented).
+        """Say why the test cannot run: Unsupported (the target lacks something) before NotRun (nobody named it, or consented).
 
         Raises HarnessError for a name that is neither a capability nor a consent.
         """
@@ -97,10 +100,24 @@ class Needs:
             for name in sorted(self.required)
             if name in capabilities and not capabilities[name].present
         ]
-        if absent:
-            return Unsupported("; ".join(dict.fromkeys(capability.detail for capability in absent)))
+        lacks = [capability for capability in absent if not _is_ours_to_name(capability)]
+        if lacks:
+            return Unsupported("; ".join(dict.fromkeys(capability.detail for capability in lacks)))
         withheld = sorted(self.consents - set(consents))
-        return NotRun(f"needs consent: --allow {','.join(withheld)}") if withheld else None
+        ours = [str(absence(capability)) for capability in absent]
+        ours += [f"needs consent: --allow {','.join(withheld)}"] if withheld else []
+        return NotRun("; ".join(ours)) if ours else None
+
+
+def absence(capability: Capability) -> Undecided:
+    """Return what it means that a capability is absent: the target lacks it, or nobody named an SR of that kind."""
+    if _is_ours_to_name(capability):
+        return NotRun(f"{capability.detail}: --sr-kind {capability.name.removeprefix(NAMED_SR)}=SR_UUID")
+    return Unsupported(capability.detail)
+
+
+def _is_ours_to_name(capability: Capability) -> bool:
+    return capability.name.startswith(NAMED_SR)
 
 
 def usable(name: str, capabilities: Mapping[str, Capability], consents: Collection[str]) -> bool:

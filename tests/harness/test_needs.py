@@ -47,6 +47,17 @@ def test_what_was_not_consented_to_is_not_run_and_names_the_option() -> None:
     assert lacking.reason == "needs consent: --allow sr-unplug,vm-power"
 
 
+def test_an_sr_that_nobody_named_says_nothing_of_the_target() -> None:
+    where = capabilities(**{"sr:second": "no SR of kind 'second' was named"})
+    lacking = read(needs("sr:second", "vm-power")).lacking(where, ())
+    assert isinstance(lacking, NotRun)
+    assert lacking.reason == (
+        "no SR of kind 'second' was named: --sr-kind second=SR_UUID; needs consent: --allow vm-power"
+    )
+    both = capabilities(**{"sr:second": "no SR of kind 'second' was named", "vm_power": "the host is disabled"})
+    assert isinstance(read(needs("sr:second", "vm-power")).lacking(both, CONSENTS), Unsupported)
+
+
 def test_lack_of_the_target_comes_before_lack_of_consent() -> None:
     """Consent would not help: nobody should be asked for it in vain."""
     lacking = read(needs("vm-power")).lacking(capabilities(vm_power="the host is disabled"), ())
