@@ -88,7 +88,7 @@ class Needs:
         return self.required & CONSENTS.keys()
 
     def lacking(self, capabilities: Mapping[str, Capability], consents: Collection[str]) -> Undecided | None:
-        """Say why the test cannot run: Unsupported (the target lacks something) before NotRun (nobody named it, or consented).
+        """Say why the test cannot run: Unsupported (the target lacks something) before NotRun (not named, no consent).
 
         Raises HarnessError for a name that is neither a capability nor a consent.
         """
