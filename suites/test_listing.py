@@ -26,6 +26,8 @@ from xencbt.suites.play import Play
 from xencbt.suites.restoring import assert_safe, assert_same_content
 from xencbt.suites.situations import IN_POWER_STATES
 
+SECTOR = 512
+
 STEP = 2 * MIB
 """Drivers round sizes up to this."""
 
@@ -139,6 +141,14 @@ def test_the_bitmap_covers_a_disk_that_grows_again_and_again(lab: Lab, growths: 
             play.do(Write("a", disk.size - 1, 1))
             play.do(Snapshot("a", f"after {number}"))
         play.listings()
+
+
+@decides("LIST-02")
+def test_a_write_over_many_blocks_is_listed_in_every_one_of_them(lab: Lab) -> None:
+    """From the last sector of one block to the first of another: both ends are touched, and all between."""
+    disk, baseline = tracked(lab)
+    last = disk.write(offset=3 * BLOCK - SECTOR, length=2 * BLOCK + 2 * SECTOR).snapshot()
+    assert_listed(baseline, last, {2, 3, 4, 5})
 
 
 @decides("LIST-02")
