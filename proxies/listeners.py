@@ -87,9 +87,9 @@ class Listeners:
         return Refused(upstream, f"{host}:{port}", keeper)
 
     async def accept(self, refused: Refused) -> None:
-        """Listen again where `refuse` closed."""
-        refused.keeper.close()
-        await self._open(refused.upstream, f"@{refused.address}")
+        """Listen again where `refuse` closed; the port is kept until then, so that nobody else can have got it."""
+        with refused.keeper:
+            await self._open(refused.upstream, f"@{refused.address}")
 
     def hang_up(self, upstream: Endpoint) -> None:
         """Close every client's connection to `upstream`."""

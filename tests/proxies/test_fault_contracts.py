@@ -1,5 +1,6 @@
 """Per kind of fault: what the client sees (the outcome's class), and how often the host executed the call."""
 
+import errno
 import json
 import socket
 import threading
@@ -7,6 +8,7 @@ import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from importlib import import_module
 
 import pytest
 
@@ -257,6 +259,28 @@ def test_refused_connections_are_refused_until_healed(interceptor: Interceptor, 
         assert [seen(client, client.call(ENABLE)) for _ in range(3)] == ["refused"] * 3
     assert seen(client, client.call(ENABLE)) == "success"
     assert host.executions(ENABLE) == 1
+
+
+def test_the_port_of_refused_connections_is_kept_until_it_is_served_again(
+    interceptor: Interceptor, client: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    listeners = import_module("xencbt.proxies.listeners").Listeners  # only now: mitmproxy's warnings are silenced
+    opening, met = listeners._open, list[int]()
+
+    async def late(self: object, upstream: object, where: str) -> None:
+        host, _, port = where.removeprefix("@").rpartition(":")
+        with socket.socket() as caller:
+            met.append(caller.connect_ex((host, int(port))))
+        with socket.socket() as taker, pytest.raises(OSError, match="in use"):
+            taker.bind((host, int(port)))
+        await opening(self, upstream, where)
+
+    monkeypatch.setattr(listeners, "_open", late)
+    with interceptor.arm(Plan.of(Planned(ConnectionsRefused(), ENABLE)), client.session) as armed:
+        assert seen(client, client.call(ENABLE)) == "lost"
+        armed.require_fired()
+    assert met == [errno.ECONNREFUSED]
+    assert seen(client, client.call(ENABLE)) == "success"
 
 
 @pytest.mark.parametrize(
