@@ -70,8 +70,8 @@ def party_of(planned: Planned) -> Layer:
 class Faults:
     """What the `faults` fixture gives a test. Judging the host is the test's business, proving the fault is ours.
 
-    `interceptor` gives the one in front of the target, when first asked for: not every fault needs it. `kinds` are
-    those that were asked for (`--faults`); none means all.
+    `interceptor` gives the one of this process, when first asked for: not every fault needs it. `kinds` are those
+    that were asked for (`--faults`); none means all.
     """
 
     def __init__(
@@ -92,7 +92,9 @@ class Faults:
 
     def session(self, *, deadline_s: float | None = None) -> Session:
         """Open a session whose calls pass the interceptor; closed at the end of the test."""
-        return self._lab.open_session(via=Endpoint.parse(self._interceptor().url), deadline_s=deadline_s)
+        target = self._lab.bench.target
+        served = self._interceptor().add_upstream(target.url, target.trust)
+        return self._lab.open_session(via=Endpoint.parse(served), deadline_s=deadline_s)
 
     @contextmanager
     def armed(self, session: Session | None, *planned: Planned, on: Disk | None = None) -> Iterator[Armed]:

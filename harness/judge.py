@@ -250,11 +250,11 @@ class Judge:
 
     @cached_property
     def _right(self) -> Stand:
-        return reference(self._open, self.bench)
+        return reference(self._open, self.bench, lambda: self.interceptor)
 
     @cached_property
     def _studied(self) -> Stand:
-        return reference(self._open, self.bench)
+        return reference(self._open, self.bench, lambda: self.interceptor)
 
     def bundle(self, finding: Finding, alternatives: Sequence[Alternative]) -> Bundle:
         """Make the bundle of the failure in which the latest test ended; raises Inexpressible where there is none."""

@@ -14,7 +14,6 @@ from xencbt.harness.capabilities import MAIN
 from xencbt.harness.errors import HarnessError
 from xencbt.harness.replaying import Replayed, replay
 from xencbt.harness.witness.deriving import World
-from xencbt.proxies.interceptor import Interceptor
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -22,10 +21,11 @@ if TYPE_CHECKING:
 
     from xencbt.fixtures.targets import Target
     from xencbt.harness.witness.steps import Step
+    from xencbt.proxies.interceptor import Interceptor
 
 
 class Stand:
-    """A target to replay on: its bench, and an interceptor in front of it once a fault needs one."""
+    """A target to replay on: its bench, and the interceptor of this process once a fault needs it."""
 
     def __init__(self, bench: Bench, interceptor: Callable[[], Interceptor] | None) -> None:
         self.bench = bench
@@ -54,7 +54,9 @@ def world_of(bench: Bench) -> World:
     return World(srs, bench.target.user, bench.product.host_ref)
 
 
-def reference(opened: ExitStack, like: Bench, *, options: Sequence[str] = ()) -> Stand:
+def reference(
+    opened: ExitStack, like: Bench, interceptor: Callable[[], Interceptor], *, options: Sequence[str] = ()
+) -> Stand:
     """Start an emulated host with the profile of `like`, and stand on it; `options` as `xencbt emulator` takes them.
 
     Its run's SR is of the driver that the other's is of, where it has one. Raises HarnessError.
@@ -69,7 +71,7 @@ def reference(opened: ExitStack, like: Bench, *, options: Sequence[str] = ()) ->
         bench.close()
         bench = _opened(target, like, folder / "there", sr)
     opened.callback(bench.close)
-    return Stand(bench, lambda: opened.enter_context(Interceptor(target.url, target.trust)))
+    return Stand(bench, interceptor)
 
 
 def _opened(target: Target, like: Bench, folder: Path, sr: str | None) -> Bench:
