@@ -25,7 +25,7 @@ def failed(tmp_path_factory: pytest.TempPathFactory) -> Ran:
         pytest.param("same_request_twice_is_harmless", False, id="called twice, which is as wrong, and shorter"),
     ],
 )
-def test_a_failure_under_a_fault_is_replayed(failed: Ran, tmp_path: Path, part: str, armed: bool) -> None:  # noqa: FBT001  a parameter
+def test_a_failure_under_a_fault_is_replayed(failed: Ran, tmp_path: Path, part: str, armed: bool) -> None:
     test = next(test for name, test in failed.tests.items() if part in name)
     replay = test["evidence"]["replay"]
     assert replay is not None, test["evidence"]["unreplayable"]
