@@ -1,12 +1,14 @@
 """How much hypothesis searches in a judged run, and from which seed."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import wraps
 from typing import Any
 
 import hypothesis
 from hypothesis import HealthCheck, Phase
+from hypothesis.internal.conjecture import providers
 from hypothesis.stateful import RuleBasedStateMachine, rule, run_state_machine_as_test
 
 from xencbt.harness.gathering import FEWEST_EXAMPLES
@@ -92,6 +94,27 @@ def profile(speed: str, *, shrink: bool, examples: int | None = None) -> hypothe
         phases=[phase for phase in Phase if phase in phases],
         suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
     )
+
+
+@contextmanager
+def by_seed_alone() -> Iterator[None]:
+    """Have hypothesis take no number and no text, meanwhile, from the source of the modules that are imported.
+
+    What it finds there depends on how xencbt is installed, and on what else is imported: the same seed would try other
+    things elsewhere. There is no setting for it, so its inner function is put aside; versions without it find nothing.
+    """
+    inner, name = vars(providers), "_get_local_constants"
+    if name not in inner:
+        yield
+        return
+    found, nothing = inner[name], inner["Constants"]()
+    inner[name] = lambda: nothing
+    providers.CONSTANTS_CACHE.cache.clear()
+    try:
+        yield
+    finally:
+        inner[name] = found
+        providers.CONSTANTS_CACHE.cache.clear()
 
 
 def is_property(test: Callable[..., Any]) -> bool:
