@@ -1,12 +1,15 @@
-"""Are the assertions of the suites needed? Each is deleted in turn, and a defect has to survive that was killed before.
+"""Are the assertions of the suites needed? Each is deleted in turn, and something wrong has to go unnoticed then.
 
     python -m tests.proof.assertions --results assertions.jsonl
 
 First each defect is met by all tests of the requirement it declares, and where each of them fails is kept. Only what
 a test failed at can be missed: without any other assertion, the test comes to the same point at the same seed, and
 fails there as before. Those are deleted, one at a time, and the tests that failed there meet that defect again: if they
-pass now, the assertion is needed, and nothing else does its work. All others are redundant, as far as these defects can
-tell. Results are appended as they come, and what is there of the same suites is not done again.
+pass now, the assertion is needed, and nothing else does its work.
+
+The assertions that no defect meets are tried by lies then (`tests.proof.lied_to`): an otherwise right host gives one
+false answer. All that are left are redundant, as far as these defects and lies can tell. Results are appended as they
+come, and what is there of the same suites is not done again.
 """
 
 import argparse
@@ -19,15 +22,20 @@ from pathlib import Path
 from typing import Any
 
 from tests.proof.deletion import FOUND, SUITES, Deletion, run
-from tests.proof.sites import Site, reached, sites
+from tests.proof.lied_to import FOUND as HEARD
+from tests.proof.lied_to import Lying
+from tests.proof.lied_to import run as tell_lies
+from tests.proof.sites import Site, sites
 from xencbt.fixtures.emulator.defects import DEFECTS, Defect
 from xencbt.harness.errands import Ended, Errands
 from xencbt.harness.hunting import Errand
 from xencbt.harness.verdicts import chapter_of
-from xencbt.suites.index import deciding_tests, searching_tests
 from xencbt.suites.kill_score import suite_hash
 
 DEADLINE_S = 600.0
+LONGEST_S = 3600.0
+"""For the tests of a module that are lied to."""
+
 SEED = "--seed=1"
 
 
@@ -137,26 +145,51 @@ def prove(proving: Proving, defects: Sequence[Defect], workers: int) -> None:
     Errands(workers, deadline_s=DEADLINE_S, ended=deleted, body=run).carry_out(each for each in first if each)
 
 
-def summary(proving: Proving, defects: Sequence[Defect]) -> str:
-    """Say how many assertions are needed, of those in tests of the requirements that the defects declare."""
-    looked = {row["defect"] for row in proving.rows if row["kind"] == "look"}
-    declared = {defect.breaks[0] for defect in defects if defect.name in looked}
-    deciding = deciding_tests()
-    tested = {test for each in declared for test in deciding.get(each, ())}
-    tested -= searching_tests() if proving.examples else set()
-    tests = {test.rpartition("::")[2] for test in tested}
-    sources = {each.stem: each.read_text(encoding="utf-8") for each in SUITES.glob("*.py")}
-    every = {str(site) for site in reached(sources, tests)}
-    deletions = [row for row in proving.rows if row["kind"] == "deletion"]
-    needed = {row["site"] for row in deletions if row["survives"]} & every
-    failed = {str(site) for site in proving.chances()} & every
+def lie(proving: Proving, workers: int) -> None:
+    """Try by lies what no defect has met: in tests that draw nothing first, then in those that do."""
+    needed = {row["site"] for row in proving.rows if row["kind"] == "lie" or row.get("survives")}
+    done = {row["test"] for row in proving.rows if row["kind"] == "heard"}
+
+    def errand(module: str, searching: bool) -> Lying:
+        proving.met += 1
+        folder, known = proving.folder / str(proving.met), (frozenset(needed), frozenset(done))
+        return Lying(
+            f"lies {module}", ("--strict", SEED), folder, None, frozenset(), frozenset(), module, *known, searching
+        )
+
+    def ended(ended: Ended) -> Iterable[Errand]:
+        lying = ended.errand
+        assert isinstance(lying, Lying)
+        found = lying.folder / HEARD
+        rows = [json.loads(line) for line in found.read_text().splitlines()] if found.exists() else []
+        for row in rows:
+            proving.keep(**row)
+        needed.update(row["site"] for row in rows if row["kind"] == "lie")
+        done.update(row["test"] for row in rows if row["kind"] == "heard")
+        return [errand(lying.module, lying.searching)] if any(row["kind"] == "spoilt" for row in rows) else []
+
+    modules = [each.stem for each in sorted(SUITES.glob("test_*.py"))]
+    kinds = (False,) if proving.examples else (False, True)
+    wanted = (errand(module, searching) for searching in kinds for module in modules)
+    Errands(workers, deadline_s=LONGEST_S, ended=ended, body=tell_lies).carry_out(wanted)
+
+
+def summary(proving: Proving) -> str:
+    """Say how many assertions are needed, of those that a passing test comes to."""
+    rows = {kind: [row for row in proving.rows if row["kind"] == kind] for kind in ("look", "deletion", "heard", "lie")}
+    every = {site for row in rows["heard"] for site in row["sites"]}
+    missed = {row["site"] for row in rows["deletion"] if row["survives"]}
+    noticed = {row["site"] for row in rows["lie"]}
+    needed = every & (missed | noticed)
     share = f"{100 * len(needed) / len(every):.0f} %" if every else "none"
-    of_failed = f"{100 * len(needed) / len(failed):.0f} %" if failed else "none"
-    tried = len({row["site"] for row in deletions})
-    met = f"{len(looked)} of {len(defects)} defects were met by tests of the {len(declared)} requirements they declare"
-    found = f"{len(needed)} of {len(every)} assertions are needed ({share})"
-    how = f"at {len(failed)} a test failed, of these {of_failed}; {tried} were deleted, in {len(deletions)} runs"
-    return "\n".join([*(f"redundant: {each}" for each in sorted(every - needed)), met, f"{found}; {how}"])
+    return "\n".join(
+        [
+            *(f"redundant: {each}" for each in sorted(every - needed)),
+            f"{len(rows['look'])} defects were met; {len({row['test'] for row in rows['heard']})} tests were lied to",
+            f"{len(needed)} of {len(every)} assertions are needed ({share}): without {len(needed & missed)} a defect",
+            f"survives, without {len(needed - missed)} more a lie is believed",
+        ]
+    )
 
 
 def main(argv: Sequence[str]) -> int:
@@ -176,7 +209,9 @@ def main(argv: Sequence[str]) -> int:
         proving.read()
         if not chosen.tell:
             prove(proving, defects, chosen.workers)
-    print(summary(proving, defects))
+            if not (chosen.defect or chosen.chapter):
+                lie(proving, chosen.workers)
+    print(summary(proving))
     return 0
 
 

@@ -5,7 +5,7 @@ a block `with lab.unchanged(…)`. Where the value of an asserting call is used,
 """
 
 import ast
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 ASSERTING = frozenset({"refuses", "check", "judge"})
@@ -33,25 +33,27 @@ def sites(module: str, source: str) -> tuple[Site, ...]:
 
 def _found(module: str, node: ast.AST, function: str) -> Iterator[Site]:
     for child in ast.iter_child_nodes(node):
-        if _asserts(child):
+        if asserts(child):
             yield Site(module, child.lineno, _end(child), child.col_offset, function)  # type: ignore[attr-defined]  # a statement
         named = isinstance(child, ast.FunctionDef | ast.ClassDef)
         yield from _found(module, child, f"{function}.{child.name}".lstrip(".") if named else function)  # type: ignore[attr-defined]
 
 
-def _asserts(node: ast.AST) -> bool:
+def asserts(node: ast.AST) -> bool:
+    """Tell whether a statement is an assertion."""
     match node:
         case ast.Assert():
             return True
         case ast.Expr(value=ast.Call(func=func)):
             return _name(func).startswith("assert_") or _name(func) in ASSERTING
         case ast.With():
-            return any(_is_block(item) for item in node.items)
+            return any(is_block(item) for item in node.items)
         case _:
             return False
 
 
-def _is_block(item: ast.withitem) -> bool:
+def is_block(item: ast.withitem) -> bool:
+    """Tell whether a part of a `with` asserts at its end."""
     return isinstance(item.context_expr, ast.Call) and _name(item.context_expr.func) in BLOCKS
 
 
@@ -73,12 +75,12 @@ class _Without(ast.NodeTransformer):
 
     def visit(self, node: ast.AST) -> ast.AST:
         here = (getattr(node, "lineno", 0), getattr(node, "col_offset", -1)) == (self._site.line, self._site.column)
-        if not (here and _asserts(node)):
+        if not (here and asserts(node)):
             return self.generic_visit(node)
         self.done = True
         if not isinstance(node, ast.With):
             return ast.copy_location(ast.Pass(), node)
-        kept = [item for item in node.items if not _is_block(item)]
+        kept = [item for item in node.items if not is_block(item)]
         if kept:
             node.items = kept
             return node
@@ -93,23 +95,3 @@ def without(source: str, site: Site) -> ast.Module:
     if not transform.done:
         raise ValueError(f"there is no assertion at {site}")
     return ast.fix_missing_locations(tree)
-
-
-def reached(sources: Mapping[str, str], tests: Collection[str]) -> frozenset[Site]:
-    """Return the assertions in the functions `tests` and in what they call of the suites, as told by names."""
-    calls: dict[str, set[str]] = {}
-    own: dict[str, set[Site]] = {}
-    for module, source in sources.items():
-        for site in sites(module, source):
-            own.setdefault(site.function.rpartition(".")[2], set()).add(site)
-        for node in ast.walk(ast.parse(source)):
-            if isinstance(node, ast.FunctionDef | ast.ClassDef):
-                named = {_name(inner) for inner in ast.walk(node) if isinstance(inner, ast.Name | ast.Attribute)}
-                methods = {inner.name for inner in node.body if isinstance(inner, ast.FunctionDef)}
-                calls.setdefault(node.name, set()).update(named, methods if isinstance(node, ast.ClassDef) else ())
-    waiting, seen = list(tests), set(tests)
-    while waiting:
-        new = calls.get(waiting.pop(), set()) - seen
-        seen |= new
-        waiting += new
-    return frozenset().union(*(own.get(name, set()) for name in seen))

@@ -4,7 +4,7 @@ import ast
 
 import pytest
 
-from tests.proof.sites import reached, sites, without
+from tests.proof.sites import sites, without
 
 SOURCE = """
 def test_a(lab):
@@ -65,9 +65,3 @@ def test_a_place_without_an_assertion_is_none() -> None:
     site = sites("scene", SOURCE)[0]
     with pytest.raises(ValueError, match="no assertion"):
         without("x = 1", site)
-
-
-def test_what_a_test_reaches_are_its_own_assertions_and_those_of_what_it_calls() -> None:
-    lines = {site.line for site in reached({"scene": SOURCE}, ["test_a"])}
-    assert lines == {4, 5, 7, 9, 22}
-    assert {site.line for site in reached({"scene": SOURCE}, ["Scene"])} == {16}
