@@ -38,7 +38,7 @@ FOUND = "found.jsonl"
 BEFORE = 8
 """Calls before an assertion that may be lied about for it."""
 
-MOST = 60
+MOST = 150
 """Lies that are told for one assertion in one test."""
 
 TESTS = 3
@@ -270,18 +270,22 @@ class Teller:
 
 
 def lies(methods: list[str], times: list[tuple[int, int]]) -> Iterator[Told]:
-    """Yield the lies that may be noticed at an assertion that was made at these `times`, those about close calls first.
+    """Yield the lies that may be noticed at an assertion that was made at these `times`, the likelier ones first.
 
-    Each is told once; then again, lasting, where it can be told of a later call as well.
+    Those about fields of records come later, being many; within each sort those about close calls come first. Each is
+    told once; then again, lasting, where it can be told of a later call as well.
     """
-    for lasting in (False, True):
-        for begins, ends in dict.fromkeys((times[0], times[-1])):
-            close = [*range(begins, min(ends, begins + BEFORE)), *reversed(range(max(0, begins - BEFORE), begins))]
-            for at in close:
+    close: list[int] = []
+    for begins, ends in dict.fromkeys((times[0], times[-1])):
+        close += range(begins, min(ends, begins + BEFORE))
+        close += reversed(range(max(0, begins - BEFORE), begins))
+    for about_fields in (False, True):
+        for lasting in (False, True):
+            for at in dict.fromkeys(close):
                 if lasting and methods[at] not in methods[at + 1 :]:
                     continue
                 for lie in LIES:
-                    false = lie.change(ONCE[at])
+                    false = lie.change(ONCE[at]) if lie.of_a_field == about_fields else None
                     if false is not None and (not lie.reaches or false != ONCE[at]):
                         yield Told(at, lie, methods[at] if lasting else "")
 

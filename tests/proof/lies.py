@@ -33,6 +33,7 @@ class Lie:
     name: str
     change: Callable[[Outcome], Outcome | None]
     reaches: bool = True
+    of_a_field: bool = False
 
 
 def _value(change: Callable[[Any], object]) -> Callable[[Outcome], Outcome | None]:
@@ -189,8 +190,8 @@ LIES = (
             "a byte more": lambda bitmap: bitmap + b"\0",
         }.items()
     ),
-    *(Lie(f"another {name}", _value(_field(name, other))) for name in FIELDS),
-    *(Lie(f"no {name}", _value(_field(name, empty))) for name in FIELDS),
+    *(Lie(f"another {name}", _value(_field(name, other)), of_a_field=True) for name in FIELDS),
+    *(Lie(f"no {name}", _value(_field(name, empty)), of_a_field=True) for name in FIELDS),
     Lie("another code", _refused(OTHER_CODE)),
     Lie("other parameters", _refused("", (ELSEWHERE, "a lie"))),
     Lie("no parameters", _refused("", ())),
