@@ -6,10 +6,12 @@ each assertion, and then with one lie at a time, told shortly before it or while
 """
 
 import json
+import re
 import signal
+from collections import Counter
 from collections.abc import Callable, Generator, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from types import FrameType
 from typing import Any
@@ -35,17 +37,19 @@ from xencbt.harness.xe import ThinCli
 from xencbt.suites.index import searching_tests
 
 FOUND = "found.jsonl"
-BEFORE = 8
+BEFORE = 4
 """Calls before an assertion that may be lied about for it."""
 
-MOST = 150
+MOST = 60
 """Lies that are told for one assertion in one test."""
 
-TESTS = 3
+TESTS = 2
 """Tests that are lied to for one assertion."""
 
 PATIENCE_S = 20
 """How long a test may take that is lied to; one that waits for what never comes has noticed nothing."""
+
+OBJECT = re.compile(r"OpaqueRef:[-0-9a-f]+|[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 
 HARMLESS = ("event.", "task.", "session.", "system.", "message.")
 """Classes whose answers are not lied about: waiting for a false one is no test."""
@@ -55,12 +59,32 @@ EXAMPLES = 5
 
 
 @dataclass(frozen=True, slots=True)
-class Told:
-    """A lie, at the call with that number in a test; with `method` in all later calls of it too."""
+class Heard:
+    """A call of a test: what was asked (with objects by number), the answer, and the assertions that were under way."""
 
-    at: int
+    question: str
+    answer: Outcome
+    within: tuple[Site, ...]
+
+    @property
+    def method(self) -> str:
+        """What was called."""
+        return self.question.partition("(")[0]
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """A lie in answer to `question`, when it is asked for the `since`th time (from 0); `lasting`: ever since."""
+
+    question: str
+    since: int
     lie: Lie
-    method: str = ""
+    once: Outcome
+    lasting: bool
+
+    def strikes(self, question: str, time: int) -> bool:
+        """Tell whether the lie is told when `question` is asked for that time."""
+        return question == self.question and (time >= self.since if self.lasting else time == self.since)
 
 
 @dataclass(slots=True)
@@ -69,38 +93,47 @@ class Stage:
 
     told: Told | None = None
     active: bool = False
-    calls: list[tuple[str, Outcome]] = field(default_factory=list)
+    heard: list[Heard] = field(default_factory=list)
     passed: list[tuple[Site, int, int]] = field(default_factory=list)
-    _open: dict[Site, int] = field(default_factory=dict)
+    _open: list[tuple[Site, int]] = field(default_factory=list)
+    _asked: Counter[str] = field(default_factory=Counter)
+    _numbers: dict[str, str] = field(default_factory=dict)
 
     def begin(self, told: Told | None) -> None:
         """Forget what was heard; tell `told` from now on."""
-        self.told, self.calls, self.passed, self._open = told, [], [], {}
+        self.told = told
+        self.heard, self.passed, self._open, self._asked, self._numbers = [], [], [], Counter(), {}
 
     def site(self, site: Site, begins: bool) -> None:
         """Hear of an assertion, with the number of calls so far."""
         if begins:
-            self._open[site] = len(self.calls)
-        else:
-            self.passed.append((site, self._open.pop(site, len(self.calls)), len(self.calls)))
+            self._open.append((site, len(self.heard)))
+            return
+        while self._open:
+            last, began = self._open.pop()
+            if last == site:
+                self.passed.append((site, began, len(self.heard)))
+                return
 
-    def between(self, method: str, call: Callable[[], Outcome]) -> Outcome:
+    def between(self, method: str, given: tuple[object, ...], call: Callable[[], Outcome]) -> Outcome:
         """Make a call, or not, and return what its answer is said to be."""
         if not self.active:
             return call()
-        number = len(self.calls)
-        self.calls.append((method, Indeterminate("under way")))
-        told, outcome = self.told, None
-        if told is not None and (told.at == number or (told.at < number and told.method == method)):
-            truth = call() if told.lie.reaches else self._once(told)
-            outcome = told.lie.change(truth) or truth
-        outcome = call() if outcome is None else outcome
-        self.calls[number] = method, outcome
-        return outcome
+        question = f"{method}{OBJECT.sub(self._number, repr(given))}"
+        within, time, told = tuple(site for site, _ in self._open), self._asked[question], self.told
+        self._asked[question] += 1
+        if told is None or not told.strikes(question, time):
+            answer = call()
+        elif told.lie.reaches:
+            truth = call()
+            answer = told.lie.change(truth) or truth
+        else:
+            answer = told.lie.change(told.once) or told.once
+        self.heard.append(Heard(question, answer, within))
+        return answer
 
-    @staticmethod
-    def _once(told: Told) -> Outcome:
-        return ONCE[told.at] if told.at < len(ONCE) else Ok("")
+    def _number(self, found: re.Match[str]) -> str:
+        return self._numbers.setdefault(found[0], f"#{len(self._numbers)}")
 
     @contextmanager
     def on_the_way(self) -> Iterator[None]:
@@ -112,14 +145,21 @@ class Stage:
         def called(session: Session, method: str, params: tuple[Any, ...]) -> Outcome:
             if method.removeprefix("Async.").startswith(HARMLESS):
                 return calling(session, method, params)
-            return self.between(method, lambda: calling(session, method, params))
+            return self.between(method, params, lambda: calling(session, method, params))
+
+        def exported(session: Session, ref: str, *of: int) -> Outcome:
+            return self.between("export", (ref, *of), lambda: exporting(session, ref, *of))
+
+        def imported(session: Session, ref: str, ranges: Any, **given: Any) -> Outcome:
+            places = tuple(offset for offset, _ in ranges)
+            return self.between("import", (ref, *places), lambda: importing(session, ref, ranges, **given))
 
         def run(xe: ThinCli, *words: str, **given: Any) -> object:
-            outcome = self.between("xe", lambda: Ok(running(xe, *words, **given)))
+            outcome = self.between("xe", words, lambda: Ok(running(xe, *words, **given)))
             return outcome.value if isinstance(outcome, Ok) else Indeterminate("a lie")
 
         def read(client: NbdClient, step: str, talk: Any) -> object:
-            outcome = self.between("NBD", lambda: Ok(reading(client, step, talk)))
+            outcome = self.between("NBD", (step,), lambda: Ok(reading(client, step, talk)))
             if not isinstance(outcome, Ok):
                 raise NbdTrouble("a lie")
             return outcome.value
@@ -128,17 +168,9 @@ class Stage:
             patch.setattr(Session, "_outcome", called)
             patch.setattr(ThinCli, "run", run)
             patch.setattr(NbdClient, "_recorded", read)
-            patch.setattr(
-                disks, "export_range", lambda *of, **given: self.between("export", lambda: exporting(*of, **given))
-            )
-            patch.setattr(
-                disks, "import_ranges", lambda *of, **given: self.between("import", lambda: importing(*of, **given))
-            )
+            patch.setattr(disks, "export_range", exported)
+            patch.setattr(disks, "import_ranges", imported)
             yield
-
-
-ONCE: list[Outcome] = []
-"""What the calls of the test were answered when nobody lied."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -174,7 +206,7 @@ class Teller:
         self._stage = stage
         self._switches = switches
         self._needed = set(errand.known)
-        self._tried: dict[Site, int] = {}
+        self._tried: Counter[Site] = Counter()
         self._frames: list[tuple[str, int]] = []
 
     def pytest_runtestloop(self, session: pytest.Session) -> bool:
@@ -198,39 +230,30 @@ class Teller:
 
     def _lie_to(self, item: pytest.Item, test: str) -> None:
         verdict, _ = self._run(item)
-        ONCE[:] = [outcome for _, outcome in self._stage.calls]
-        methods = [method for method, _ in self._stage.calls]
-        passed = list(self._stage.passed) if verdict == "pass" else []
+        heard, passed = self._stage.heard, self._stage.passed if verdict == "pass" else []
         self._keep(kind="heard", test=test, verdict=verdict, sites=sorted({str(site) for site, _, _ in passed}))
         for site in dict.fromkeys(site for site, _, _ in passed):
-            if str(site) in self._needed or self._tried.get(site, 0) >= TESTS:
+            if str(site) in self._needed or self._tried[site] >= TESTS:
                 continue
-            self._tried[site] = self._tried.get(site, 0) + 1
+            self._tried[site] += 1
             times = [(begins, ends) for each, begins, ends in passed if each == site]
-            for number, told in enumerate(lies(methods, times)):
+            for number, (at, told) in enumerate(lies(heard, times)):
                 if number >= MOST or str(site) in self._needed:
                     break
-                self._tell(item, test, told, methods[told.at])
+                self._tell(item, test, heard, at, told)
 
-    def _tell(self, item: pytest.Item, test: str, told: Told, method: str) -> None:
+    def _tell(self, item: pytest.Item, test: str, heard: list[Heard], at: int, told: Told) -> None:
         verdict, frames = self._run(item, told)
         if verdict != "fail":
             return
         for site in self._switches.sites:
             wanted = str(site) not in self._needed
             if wanted and any(site.module == name and site.line <= line <= site.end for name, line in frames):
-                verdict, _ = self._run(item, told, off=site)
-                if verdict == "pass":
+                silent = without(site, heard, at, told)
+                if silent is None or self._run(item, silent, off=site)[0] == "pass":
                     self._needed.add(str(site))
-                    self._keep(
-                        kind="lie",
-                        site=str(site),
-                        test=test,
-                        at=told.at,
-                        method=method,
-                        lie=told.lie.name,
-                        lasting=bool(told.method),
-                    )
+                    row = {"at": at, "question": told.question, "lie": told.lie.name, "lasting": told.lasting}
+                    self._keep(kind="lie", site=str(site), test=test, **row)
 
     def _run(self, item: pytest.Item, told: Told | None = None, off: Site | None = None) -> tuple[str, Any]:
         self._stage.begin(told)
@@ -269,25 +292,36 @@ class Teller:
         return report
 
 
-def lies(methods: list[str], times: list[tuple[int, int]]) -> Iterator[Told]:
+def lies(heard: list[Heard], times: list[tuple[int, int]]) -> Iterator[tuple[int, Told]]:
     """Yield the lies that may be noticed at an assertion that was made at these `times`, the likelier ones first.
 
-    Those about fields of records come later, being many; within each sort those about close calls come first. Each is
-    told once; then again, lasting, where it can be told of a later call as well.
+    Each with the number of the call at which it begins. Those about fields of records come later, being many; within
+    each sort those about close calls come first, and those that last before those that are told once.
     """
     close: list[int] = []
     for begins, ends in dict.fromkeys((times[0], times[-1])):
         close += range(begins, min(ends, begins + BEFORE))
         close += reversed(range(max(0, begins - BEFORE), begins))
     for about_fields in (False, True):
-        for lasting in (False, True):
-            for at in dict.fromkeys(close):
-                if lasting and methods[at] not in methods[at + 1 :]:
-                    continue
-                for lie in LIES:
-                    false = lie.change(ONCE[at]) if lie.of_a_field == about_fields else None
-                    if false is not None and (not lie.reaches or false != ONCE[at]):
-                        yield Told(at, lie, methods[at] if lasting else "")
+        for at in dict.fromkeys(close):
+            call = heard[at]
+            since = sum(each.question == call.question for each in heard[:at])
+            for lie in (lie for lie in LIES if lie.of_a_field == about_fields):
+                false = lie.change(call.answer)
+                if false is not None and (not lie.reaches or false != call.answer):
+                    yield at, Told(call.question, since, lie, call.answer, lasting=True)
+                    yield at, Told(call.question, since, lie, call.answer, lasting=False)
+
+
+def without(site: Site, heard: list[Heard], at: int, told: Told) -> Told | None:
+    """Return the same lie for a test that does not make the assertion, and asks what it asks there less often.
+
+    None where the question is asked only there from then on: nobody is told the lie any more.
+    """
+    same = [number for number, call in enumerate(heard) if call.question == told.question]
+    asked = [number for number in same if site not in heard[number].within]
+    struck = [number for number in asked if (number >= at if told.lasting else number == at)]
+    return replace(told, since=asked.index(struck[0])) if struck else None
 
 
 def _too_long(_signal: int, _frame: FrameType | None) -> None:

@@ -42,7 +42,28 @@ class Switches:
 
     def block(self, number: int, make: Callable[[], AbstractContextManager[object]]) -> AbstractContextManager[object]:
         """Return the block that asserts at its end, or one that does not."""
-        return make() if self.begins(number) else nullcontext()
+        return _Told(self, number, make()) if self.sites[number] != self.off else nullcontext()
+
+
+class _Told(AbstractContextManager[object]):
+    """A block that asserts at its end: it is told of what it does at its beginning, and again at its end."""
+
+    def __init__(self, switches: Switches, number: int, block: AbstractContextManager[object]) -> None:
+        self._switches = switches
+        self._number = number
+        self._block = block
+
+    def __enter__(self) -> object:
+        self._switches.begins(self._number)
+        entered = self._block.__enter__()
+        self._switches.passed(self._number)
+        return entered
+
+    def __exit__(self, *left: object) -> bool | None:
+        self._switches.begins(self._number)
+        swallowed = self._block.__exit__(*left)
+        self._switches.passed(self._number)
+        return swallowed
 
 
 class _Switched(ast.NodeTransformer):

@@ -70,7 +70,7 @@ def test_what_is_switched_off_is_not_asserted(off: int | None, value: int, came:
 
 
 def test_each_tells_when_it_begins_and_when_it_has_passed() -> None:
-    assert judged(None, 2)[1] == [(4, True), (4, False), (6, True), (6, False), (7, True)]
+    assert judged(None, 2)[1] == [(4, True), (4, False), (6, True), (6, False), (7, True), (7, False), (7, True)]
     assert judged(None, 3)[1] == [(4, True), (4, False), (6, True)]
     assert judged(7, 1)[1] == [(4, True), (4, False)]
 
