@@ -11,7 +11,7 @@ from contextlib import AbstractContextManager, nullcontext
 from importlib.abc import MetaPathFinder
 from importlib.machinery import ModuleSpec, SourceFileLoader
 from pathlib import Path
-from types import CodeType, ModuleType
+from types import CodeType, ModuleType, TracebackType
 
 import xencbt.suites
 from tests.proof.sites import Site, asserts, is_block, sites
@@ -59,9 +59,11 @@ class _Told(AbstractContextManager[object]):
         self._switches.passed(self._number)
         return entered
 
-    def __exit__(self, *left: object) -> bool | None:
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> bool | None:
         self._switches.begins(self._number)
-        swallowed = self._block.__exit__(*left)
+        swallowed = self._block.__exit__(kind, error, trace)
         self._switches.passed(self._number)
         return swallowed
 
