@@ -7,6 +7,9 @@ from xencbt.harness.answers import decode
 from xencbt.harness.outcome import Failed, Indeterminate, Ok, Outcome
 from xencbt.harness.transport import Deadline, Garbled
 
+ASYNC = "Async."
+"""How the name of a call begins that is made in the background."""
+
 DEADLINE_S = 60.0
 PATIENCE_S = 30.0
 """Seconds that the host may keep one question for events; idle connections are cut by middle boxes sooner or later."""
@@ -33,7 +36,7 @@ def call_in_background(
     task's end was not seen within `deadline_s` seconds, or when the task went away. A finished task is destroyed. A
     cancelled one is the failure that it carries.
     """
-    begun = session.call(f"Async.{method}", *params, deadline_s=answer_s)
+    begun = session.call(f"{ASYNC}{method}", *params, deadline_s=answer_s)
     return outcome_of_task(session, str(begun.value), deadline_s=deadline_s) if isinstance(begun, Ok) else begun
 
 

@@ -31,6 +31,9 @@ from xencbt.harness.session import Session
 from xencbt.harness.verdicts import Axis, Violation, judging
 from xencbt.proxies.interceptor import Interceptor
 
+NEVER_ENDING_S = 0.1
+"""How long a client looks at a task that a fault leaves without an end; the host has no part in that."""
+
 ON_THE_WIRE = frozenset({Layer.TRANSPORT, Layer.API})
 
 

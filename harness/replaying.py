@@ -12,19 +12,17 @@ from xencbt.fixtures.disks import CREATING, Disk
 from xencbt.fixtures.replacing import replacing
 from xencbt.fixtures.vms import Vm
 from xencbt.harness.capabilities import MAIN
-from xencbt.harness.disturbing import Faults
 from xencbt.harness.errors import HarnessError
+from xencbt.harness.lines import Lines
 from xencbt.harness.outcome import Failed, Indeterminate, Ok, Outcome
 from xencbt.harness.rawdisk import export_range, import_ranges
-from xencbt.harness.verdicts import Blocked, Undecided, Unsupported, Violation
+from xencbt.harness.verdicts import Blocked, Undecided, Violation
 from xencbt.harness.witness.content import writes_of
 from xencbt.harness.witness.naming import Naming, Normal, found_at
 from xencbt.harness.witness.vocabulary import NULL, VERBS, Anything, Given, class_of
 
 if TYPE_CHECKING:
     from xencbt.fixtures.lab import Lab
-    from xencbt.harness.faults import Planned, Receipt
-    from xencbt.harness.session import Session
     from xencbt.harness.witness.steps import Step
     from xencbt.proxies.interceptor import Interceptor
 
@@ -82,10 +80,7 @@ class _Replaying:
         self._vms: dict[str, Vm] = {}
         self._open = open_now
         self._conditions: dict[str, ExitStack] = {}
-        self._lines: dict[str, Session] = {}
-        self._receipts: list[Receipt] = []
-        self._faults = Faults(lab, interceptor, self._receipts) if interceptor is not None else None
-        self._counted: dict[str, int] = {}
+        self._lines = Lines(lab, open_now, interceptor)
         for kind, repository in lab.bench.repositories.items():
             if self._naming.alias(repository.ref) is None:
                 self._naming.call(f"sr:{kind}", repository.ref, repository.uuid)
@@ -177,24 +172,6 @@ class _Replaying:
             raise HarnessError(f"{alias} is no VM that was made")
         return vm
 
-    def _session(self, step: Step) -> Session:
-        if not step.line:
-            return self._lab.session
-        if step.line not in self._lines:
-            self._lines[step.line] = self._opened(step)
-        return self._lines[step.line]
-
-    def _opened(self, step: Step) -> Session:
-        if step.line == "disturbed":
-            return self._faulty().session()
-        return self._lab.open_session(step.line)
-
-    def _faulty(self) -> Faults:
-        self._lab.consent("faults")
-        if self._faults is None:
-            raise Unsupported("faults need an interceptor, and there is none here")
-        return self._faults
-
     # --- calls --------------------------------------------------------------------------------------------------------
 
     def _call(self, step: Step) -> Outcome | None:
@@ -203,27 +180,26 @@ class _Replaying:
         params = [self._param(part, step) for part in verb.shape]
         if step.do in TAKES_POWER:
             self._lab.consent("vm-power")
-        session = self._session(step)
         if disk is not None and step.do == "resize":
             self._lab.fenced(step.given["size"], disk.sr)
         if disk is not None and (step.do in DISK_CALLS or verb.method.removeprefix("VDI.") in CREATING):
-            return self._on_disk(step, disk, verb.method.removeprefix("VDI."), params[1:], session)
-        outcome = session.call(verb.method, *params, deadline_s=step.deadline_s)
+            return self._on_disk(step, disk, verb.method.removeprefix("VDI."), params[1:])
+        outcome = self._lines.send(step, verb.method, *params)
         if step.do in {"destroy-vm", "detach"} and isinstance(outcome, Ok):
             self._lab.journal.removed_ref(str(params[0]))
         return outcome
 
-    def _on_disk(self, step: Step, disk: Disk, operation: str, params: list[object], session: Session) -> Outcome:
+    def _on_disk(self, step: Step, disk: Disk, operation: str, params: list[object]) -> Outcome:
         if operation == "pool_migrate":
             self._lab.consent("migrate")
         if operation not in CREATING:
             disk.about_to(operation)
-            outcome = session.call(f"VDI.{operation}", disk.ref, *params, deadline_s=step.deadline_s)
+            outcome = self._lines.send(step, f"VDI.{operation}", disk.ref, *params)
             if operation == "destroy" and isinstance(outcome, Ok):
                 self._lab.journal.removed_ref(disk.ref)
             return outcome
         token = disk.intend(operation)
-        outcome = session.call(f"VDI.{operation}", disk.ref, *params, deadline_s=step.deadline_s)
+        outcome = self._lines.send(step, f"VDI.{operation}", disk.ref, *params)
         disk.made_of(token, outcome, self._lab.session)
         found = self._found_made(disk) if isinstance(outcome, Indeterminate) and operation == "snapshot" else None
         if found is not None and step.makes and disk.made_of(token, Ok(found), self._lab.session) is not None:
@@ -322,17 +298,17 @@ class _Replaying:
     def _reading(self, step: Step) -> Outcome:
         of = str(step.given["of"])
         name = step.given.get("field", "record")
-        return self._session(step).call(f"{class_of(of)}.get_{name}", self._ref(of), deadline_s=step.deadline_s)
+        return self._lines.send(step, f"{class_of(of)}.get_{name}", self._ref(of))
 
     def _all_records(self, step: Step) -> Outcome:
-        return self._session(step).call(f"{step.given['of']}.get_all_records")
+        return self._lines.session(step.line).call(f"{step.given['of']}.get_all_records")
 
     def _messages(self, step: Step) -> Outcome:
-        return self._session(step).call("message.get_all_records")
+        return self._lines.session(step.line).call("message.get_all_records")
 
     def _find(self, step: Step) -> Outcome:
         disk = self._disk(step.given["uuid_of"])
-        return self._session(step).call("VDI.get_by_uuid", NOBODY_UUID if disk is None else disk.uuid)
+        return self._lines.session(step.line).call("VDI.get_by_uuid", NOBODY_UUID if disk is None else disk.uuid)
 
     def _xe(self, step: Step) -> Outcome:
         given = step.given
@@ -378,19 +354,10 @@ class _Replaying:
             stack.close()
 
     def _arm(self, step: Step) -> None:
-        planned: tuple[Planned, ...] = step.given["faults"]
-        on = self._disk(str(step.given.get("disk", "")))
-        stack = self._open.enter_context(ExitStack())
-        self._conditions["armed"] = stack
-        faults = self._faulty()
-        if "disturbed" not in self._lines:
-            self._lines["disturbed"] = faults.session()
-        stack.enter_context(faults.armed(self._lines["disturbed"], *planned, on=on))
+        self._lines.arm(step.given["faults"], self._disk(str(step.given.get("disk", ""))))
 
     def _heal(self, _: Step) -> None:
-        stack = self._conditions.pop("armed", None)
-        if stack is not None:
-            stack.close()
+        self._lines.heal()
 
     def _crash(self, _: Step) -> None:
         self._lab.conditions.crash()

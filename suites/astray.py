@@ -14,7 +14,7 @@ from xencbt.fixtures.lab import Lab
 from xencbt.fixtures.unanswered import adopted, intended, taken
 from xencbt.fixtures.unchanged import VDI_FIELDS, differences
 from xencbt.harness.background import DEADLINE_S
-from xencbt.harness.disturbing import Armed, Faults
+from xencbt.harness.disturbing import NEVER_ENDING_S, Armed, Faults
 from xencbt.harness.expectations import Expectation
 from xencbt.harness.faults import (
     Duplicate,
@@ -56,9 +56,6 @@ HANGING_S = 10.0
 
 EMULATED_HANGING_S = 0.5
 """The same at an emulated host, which acts at once."""
-
-NEVER_ENDING_S = 0.1
-"""How long the client looks at a task that never ends; the host has no part in that."""
 
 LINKS = frozenset({"snapshots", "snapshot_of"})
 """Fields by which disks know each other: making or destroying one changes them in others."""

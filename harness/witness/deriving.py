@@ -5,10 +5,12 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
+from xencbt.harness.background import ASYNC
 from xencbt.harness.bitmap import BLOCK
 from xencbt.harness.outcome import Indeterminate, Ok
 from xencbt.harness.witness.naming import Naming, appearances
 from xencbt.harness.witness.steps import MOST_STEPS, Step, fault_as_json
+from xencbt.harness.witness.tasks import with_their_ends
 from xencbt.harness.witness.traces import Called, Did, Event
 from xencbt.harness.witness.vocabulary import (
     BY_METHOD,
@@ -47,8 +49,9 @@ class World:
 
 def steps_from(events: Sequence[Event], world: World) -> tuple[Step, ...]:
     """Return the steps that do what `events` did, each with what was seen; raises Inexpressible."""
-    _refuse_races(events)
-    return _Deriving(events, world).steps()
+    told = with_their_ends(events)
+    _refuse_races(told)
+    return _Deriving(told, world).steps()
 
 
 def _refuse_races(events: Sequence[Event]) -> None:
@@ -88,10 +91,11 @@ class _Deriving:
     # --- calls --------------------------------------------------------------------------------------------------------
 
     def _called(self, number: int, event: Called) -> Step | None:
-        method = event.method.removeprefix("Async.")
+        method = event.method
         cls, _, call = method.partition(".")
-        if event.method.startswith("Async."):
-            raise Inexpressible(f"{event.method}: the asynchronous forms have no word")
+        verb = BY_METHOD.get(method)
+        if event.background and not (verb and verb.may_be_in_background):
+            raise Inexpressible(f"{ASYNC}{method} has no word in the vocabulary")
         if isinstance(event.outcome, Indeterminate) and event.outcome.silent:
             raise Inexpressible(f"{event.method} was never answered: every try would take its whole deadline")
         if method == "host.restart_agent" or method in TAGGING:
@@ -102,7 +106,6 @@ class _Deriving:
             return None
         if method in {"VDI.create", "VM.create", "VBD.create"}:
             return self._created(cls, event)
-        verb = BY_METHOD.get(method)
         if verb is not None:
             given = self._given(number, verb.shape, verb.takes, event)
             step = self._step(verb.name, given, event)
@@ -316,7 +319,7 @@ class _Deriving:
         step = Step(do, given, saw=told)
         if isinstance(event, Called):
             line = "disturbed" if event.disturbed else event.user if event.user != self._world.user else ""
-            step = replace(step, line=line, deadline_s=event.deadline_s)
+            step = replace(step, line=line, deadline_s=event.deadline_s, background=event.background)
         return step
 
 

@@ -17,6 +17,7 @@ BEYOND = frozenset(
 """Steps that take more than calls and transfers: an emulated host's control, an interceptor, NBD, a command."""
 
 _DOCSTRING = re.compile(r'\A""".*?"""\n', re.DOTALL)
+_OF_THE_PROJECT = re.compile(r"\nfrom xencbt\..*\n")
 
 
 def python_script(bundle: Bundle) -> str:
@@ -24,7 +25,9 @@ def python_script(bundle: Bundle) -> str:
     steps = bundle.witness.steps
     if any(step.do in BEYOND or step.line for step in steps):
         return ""
-    runtime = _DOCSTRING.sub("", files("xencbt.harness.witness").joinpath("standalone.py").read_text(encoding="utf-8"))
+    runtime = _text_of("standalone.py")
+    if any(step.background for step in steps):
+        runtime += f"\n\n{_OF_THE_PROJECT.sub('', _text_of('standalone_tasks.py')).lstrip()}"
     body = "\n".join(
         f"    {line}" for at, step in enumerate(steps, 1) for line in _lines(at, step, last=at == len(steps))
     )
@@ -37,6 +40,10 @@ def python_script(bundle: Bundle) -> str:
         f"EXPECTED = {expected!r}\nNEEDED = {needed!r}\n\n"
         f'if __name__ == "__main__":\n    sys.exit(main(steps, EXPECTED, NEEDED))\n'
     )
+
+
+def _text_of(module: str) -> str:
+    return _DOCSTRING.sub("", files("xencbt.harness.witness").joinpath(module).read_text(encoding="utf-8"))
 
 
 def _told(bundle: Bundle) -> str:
@@ -99,6 +106,8 @@ def _call(step: Step) -> str:
         case "find":
             return f"host.attempt('VDI.get_by_uuid', {_uuid(given['uuid_of'])})"
     parts = [_parameter(part, step) for part in verb.shape]
+    if step.background:
+        return f"in_background({', '.join(['host', repr(verb.method), *parts])})"
     return f"host.attempt({', '.join([repr(verb.method), *parts])})"
 
 

@@ -23,7 +23,7 @@ MOST_DATA = 4000
 _ALIAS = re.compile(rf"(?:{'|'.join(CLASSES)})-[1-9]\d{{0,3}}|nobody|null|host|sr:[a-z][a-z-]{{0,30}}", re.ASCII)
 _WORD = re.compile(r"[A-Za-z][A-Za-z0-9_.:-]{0,60}", re.ASCII)
 _OPTIONAL = "?"
-_OWN = frozenset({"do", "makes", "names", "saw", "line", "deadline_s"})
+_OWN = frozenset({"do", "makes", "names", "saw", "line", "deadline_s", "background"})
 
 Range = tuple[int, int, int, bool]
 """Offset and length in bytes, the number of the content, and whether each block has the same."""
@@ -39,7 +39,7 @@ class Step:
 
     `saw` is what came of it, as `Naming.outcome` says it; None where that was never told. `line` is the session: empty
     for the run's own, `disturbed` for one through the interceptor, else the name of a user. `deadline_s` bounds a call
-    that a fault keeps waiting.
+    that a fault keeps waiting. `background`: the call is made in the background, and its task followed to the end.
     """
 
     do: str
@@ -49,6 +49,7 @@ class Step:
     saw: Mapping[str, Normal] | None = None
     line: str = ""
     deadline_s: float | None = None
+    background: bool = False
 
     @property
     def verb(self) -> Verb:
@@ -78,6 +79,8 @@ class Step:
             told["line"] = self.line
         if self.deadline_s is not None:
             told["deadline_s"] = self.deadline_s
+        if self.background:
+            told["background"] = True
         if self.saw is not None:
             told["saw"] = dict(self.saw)
         return told
@@ -140,6 +143,7 @@ def _read_step(data: object) -> Step:
         read_saw(data.get("saw")),
         _line(data.get("line", "")),
         _deadline(data),
+        _background(verb, data),
     )
 
 
@@ -297,6 +301,16 @@ def _deadline(data: Mapping[str, object]) -> float | None:
     if value is not None and (isinstance(value, bool) or not isinstance(value, int | float) or not 0 < value <= 120):
         raise BadWitness("deadline_s: is a number of seconds up to 120")
     return None if value is None else float(value)
+
+
+def _background(verb: Verb, data: Mapping[str, object]) -> bool:
+    if "background" not in data:
+        return False
+    if data["background"] is not True:
+        raise BadWitness("background: is true or absent")
+    if not verb.may_be_in_background:
+        raise BadWitness(f"background: {verb.name} is no call about a disk")
+    return True
 
 
 def _is_alias(value: object) -> bool:

@@ -16,7 +16,7 @@ class Called:
     """One call of the API. `line` is 0 for the run's own session, else a number for each other session.
 
     `user` is who was logged in, `disturbed` whether the call went through the interceptor; times as the recorder has
-    them, in seconds.
+    them, in seconds. `background`: it was made in the background, and everything else tells of the call itself.
     """
 
     method: str
@@ -28,6 +28,7 @@ class Called:
     deadline_s: float | None = None
     began: float = 0.0
     ended: float = 0.0
+    background: bool = False
 
 
 @dataclass(frozen=True, slots=True)

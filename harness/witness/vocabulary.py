@@ -61,6 +61,11 @@ class Verb:
     makes: str = ""
     reads: bool = False
 
+    @property
+    def may_be_in_background(self) -> bool:
+        """Whether a step may have it made in the background: any call about a disk."""
+        return self.method.startswith("VDI.")
+
 
 @dataclass(frozen=True, slots=True)
 class Given:

@@ -37,7 +37,7 @@ def read_witness(data: object) -> Witness:
 
 def step_in_words(step: Step) -> str:
     """Say one step: `snapshot disk-1 as snapshot-1`."""
-    told = _TELLERS.get(step.do, _plainly)(step)
+    told = _TELLERS.get(step.do, _plainly)(step) + (" in the background" if step.background else "")
     return f"{told} (line: {step.line})" if step.line else told
 
 

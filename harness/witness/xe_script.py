@@ -150,7 +150,7 @@ def _write(step: Step) -> str:
 
 def _command(step: Step) -> str:
     given = step.given
-    if step.line or given.get("sr", "sr:main") != "sr:main":
+    if step.line or step.background or given.get("sr", "sr:main") != "sr:main":
         raise _NoWordError
     match step.do:
         case "create":

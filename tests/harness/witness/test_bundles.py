@@ -33,6 +33,12 @@ def test_a_bundle_reads_back_and_is_as_documented() -> None:
     assert told["words"][-1] == "enable snapshot-1 → success; must give refused: OPERATION_NOT_ALLOWED"
 
 
+def test_a_call_in_the_background_is_as_documented() -> None:
+    told = read(steps=[STEPS[0], {**STEPS[1], "background": True}, STEPS[2]]).as_json()
+    jsonschema.Draft202012Validator(SCHEMA).validate(told)
+    assert told["words"][1] == "snapshot disk-1 as snapshot-1 in the background → success"
+
+
 def test_the_schema_knows_every_word_of_the_vocabulary_and_no_other() -> None:
     step = SCHEMA["$defs"]["step"]["properties"]
     assert set(step["do"]["enum"]) == set(VERBS)
@@ -127,6 +133,17 @@ def test_scripts_are_made_and_are_scripts(tmp_path: Path) -> None:
     assert subprocess.run(["bash", "-n", tmp_path / "again.sh"], check=False).returncode == 0
     assert 'must 5 vdi-resize uuid="$disk_1" disk-size=8388608' in xe
     assert "\nimport os" not in xe + python.replace("\nimport os\n", "", 1)
+
+
+def test_only_python_says_a_call_in_the_background() -> None:
+    made = read(steps=[STEPS[0], {**STEPS[1], "background": True}, {**STEPS[2], "background": True}])
+    python = python_script(made)
+    ast.parse(python)
+    assert "answer = host.must(2, in_background(host, 'VDI.snapshot', disk_1, {}))" in python
+    assert "return in_background(host, 'VDI.enable_cbt', snapshot_1)" in python
+    assert "xencbt.harness" not in python
+    assert "in_background" not in python_script(read())
+    assert xe_script(made) == ""
 
 
 @pytest.mark.parametrize(

@@ -1,5 +1,7 @@
 """From the trace of a test to steps by alias; what has no word is said."""
 
+from typing import Any
+
 import pytest
 
 from xencbt.harness.outcome import Failed, Indeterminate, Ok, Outcome
@@ -96,11 +98,84 @@ def test_a_session_of_another_user_and_one_with_faults_are_lines_of_their_own() 
     assert steps[2].makes == "snapshot-1"
 
 
+def followed(task: str, *statuses: dict[str, object], **more: Any) -> list[Called]:
+    """Return how the harness waits for a task that goes through `statuses`."""
+    asked = [
+        called(
+            "event.from", [f"task/{task}"], "", 30.0, outcome=Ok({"token": "t", "events": [{"snapshot": each}]}), **more
+        )
+        for each in statuses
+    ]
+    return [*asked, called("task.destroy", task, **more)]
+
+
+PENDING: dict[str, object] = {"status": "pending"}
+MADE: dict[str, object] = {"status": "success", "result": f"<value>{SNAPSHOT}</value>"}
+REFUSED: dict[str, object] = {"status": "failure", "error_info": ["VDI_IN_USE", DISK, "enable_cbt"]}
+
+
+def test_a_call_in_the_background_is_one_step_and_came_to_what_its_task_came_to() -> None:
+    task, other = "OpaqueRef:task", "OpaqueRef:other"
+    taken, refused, listed = steps = steps_from(
+        [
+            CREATED,
+            called("Async.VDI.snapshot", DISK, {}, outcome=Ok(task)),
+            *followed(task, PENDING, MADE),
+            called("Async.VDI.enable_cbt", DISK, outcome=Ok(other)),
+            *followed(other, REFUSED),
+            called("VDI.list_changed_blocks", SNAPSHOT, DISK, outcome=Ok("gAAAAAAAAAA=")),
+        ],
+        WORLD,
+    )[1:]
+    assert [step_in_words(step) for step in steps] == [
+        "snapshot disk-1 as snapshot-1 in the background",
+        "enable disk-1 in the background",
+        "list changed blocks from snapshot-1 to disk-1",
+    ]
+    assert [taken.saw, refused.saw] == [
+        {"ok": "<reference>"},
+        {"failed": "VDI_IN_USE", "params": ["disk-1", "enable_cbt"]},
+    ]
+    assert [step.background for step in steps] == [True, True, False]
+    assert "background" not in listed.as_json()
+
+
+def test_a_task_of_which_a_fault_hid_the_beginning_or_the_end_came_to_nothing_that_is_known() -> None:
+    there: dict[str, Any] = {"disturbed": True, "line": 7}
+    hidden, endless = "OpaqueRef:hidden", "OpaqueRef:endless"
+    steps = steps_from(
+        [
+            CREATED,
+            called("Async.VDI.snapshot", DISK, {}, outcome=Indeterminate("gone"), **there),
+            *followed(hidden, MADE),
+            called("Async.VDI.enable_cbt", DISK, outcome=Ok(endless), **there),
+            *followed(endless, PENDING, **there)[:-1],
+        ],
+        WORLD,
+    )[1:]
+    assert [(step.do, step.line, step.background, step.saw) for step in steps] == [
+        ("snapshot", "disturbed", True, {"lost": True}),
+        ("enable", "disturbed", True, {"lost": True}),
+    ]
+    assert steps[0].makes == "snapshot-1"
+
+
+def test_a_call_of_another_session_before_a_task_ended_is_a_race() -> None:
+    task = "OpaqueRef:task"
+    began = called("Async.VDI.enable_cbt", DISK, outcome=Ok(task), line=1, began=1.0, ended=2.0)
+    other = called("VDI.disable_cbt", DISK, line=2, began=3.0, ended=4.0)
+    waited = followed(task, REFUSED, line=1, began=5.0, ended=6.0)
+    with pytest.raises(Inexpressible, match="race"):
+        steps_from([CREATED, began, other, *waited], WORLD)
+
+
 @pytest.mark.parametrize(
     ("event", "said"),
     [
         (called("VM.migrate_send", "OpaqueRef:x", {}), "VM.migrate_send has no word"),
-        (called("Async.VDI.enable_cbt", DISK), "asynchronous"),
+        (called("Async.VM.start", "OpaqueRef:x", False, False), "Async.VM.start has no word"),
+        (called("Async.VDI.create", RECORD), "Async.VDI.create has no word"),
+        (called("Async.VDI.enable_cbt", DISK, outcome=Ok("OpaqueRef:task")), "was never answered"),
         (called("VDI.enable_cbt", DISK, outcome=Indeterminate("late", silent=True)), "was never answered"),
         (Did("image", {}), "image has no word"),
         (called("VDI.snapshot", DISK, {"quiesce": "yes"}), "in a way that has no word"),

@@ -28,6 +28,7 @@ def test_steps_read_back_as_they_were_written() -> None:
     told = [
         {**CREATE, "saw": {"ok": "disk-1"}},
         {"do": "snapshot", "disk": "disk-1", "makes": "snapshot-1", "line": "vm-admin", "deadline_s": 5.0},
+        {"do": "clone", "disk": "disk-1", "makes": "clone-1", "line": "disturbed", "background": True},
         {"do": "write", "disk": "disk-1", "ranges": [[0, 65536, 1, False]]},
         {"do": "create-vm", "makes": "vm-1"},
         {"do": "attach", "vm": "vm-1", "disk": "disk-1", "mode": "RW", "makes": "vbd-1"},
@@ -77,6 +78,9 @@ def test_a_fault_names_its_call_by_the_verb() -> None:
         ({"do": "enable", "disk": "disk-1", "saw": {"ok": ["x"] * 5000}}, "too large"),
         ({"do": "enable", "disk": "disk-1", "line": "a b"}, "line"),
         ({"do": "enable", "disk": "disk-1", "deadline_s": 1e9}, "deadline_s"),
+        ({"do": "enable", "disk": "disk-1", "background": 1}, "background: is true or absent"),
+        ({"do": "find", "uuid_of": "disk-1", "background": True}, "find is no call about a disk"),
+        ({"do": "start", "vm": "nobody", "paused": True, "background": True}, "start is no call about a disk"),
         ("enable", "must be a table"),
     ],
 )
@@ -105,7 +109,9 @@ def test_any_data_is_read_or_refused_and_nothing_else(data: st.DataObject) -> No
     verb = VERBS[data.draw(st.sampled_from(sorted(VERBS)))]
     step: dict[str, Any] = {name: data.draw(JSON) for name in verb.takes} | {"do": verb.name}
     step |= data.draw(
-        st.dictionaries(st.sampled_from(["makes", "names", "saw", "line", "deadline_s"]), JSON, max_size=2)
+        st.dictionaries(
+            st.sampled_from(["makes", "names", "saw", "line", "deadline_s", "background"]), JSON, max_size=2
+        )
     )
     try:
         steps = read_steps([CREATE, step])
