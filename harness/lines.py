@@ -9,7 +9,7 @@ from xencbt.harness.background import ASYNC, DEADLINE_S, call_in_background, out
 from xencbt.harness.disturbing import NEVER_ENDING_S, Faults
 from xencbt.harness.faults import Duplicate, LateDuplicate, Seen, TaskNeverEnds, seen
 from xencbt.harness.outcome import Ok
-from xencbt.harness.verdicts import Unsupported
+from xencbt.harness.verdicts import NotExercised, Unsupported
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -70,9 +70,16 @@ class Lines:
         self._armed = self._healing.enter_context(faults.armed(self.session(DISTURBED), *planned, on=on))
 
     def heal(self) -> None:
-        """Heal what was armed last."""
-        self._armed = None
-        self._healing.close()
+        """Heal what was armed last; raises NotExercised where some of it never struck.
+
+        How often it struck is not asked: a test that breaks off at a failure has its later calls still to be struck.
+        """
+        armed, self._armed = self._armed, None
+        try:
+            self._healing.close()
+        except NotExercised:
+            if armed is None or not all(receipt.firings for receipt in armed.receipts):
+                raise
 
     def _faulty(self) -> Faults:
         self._lab.consent("faults")
