@@ -1,4 +1,4 @@
-"""A comparison for programs: `xencbt.comparison/1`, which docs/compare.md describes."""
+"""A comparison for programs: `xencbt.comparison/1`, which docs/comparison.schema.json describes."""
 
 import json
 from typing import Any

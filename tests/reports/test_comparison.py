@@ -2,8 +2,10 @@
 
 import json
 import re
+from pathlib import Path
 from typing import Any
 
+import jsonschema  # type: ignore[import-untyped]  # ships no types
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -12,16 +14,19 @@ from tests.reports.events import Event, finding, journal, ran, run_finished, run
 from xencbt.harness.attempts import AT_FAULT
 from xencbt.harness.findings import Evidence, Finding
 from xencbt.harness.verdicts import Verdict
+from xencbt.reports import comparison as comparing
 from xencbt.reports.changes import Change, change_between
 from xencbt.reports.compare_json import as_json
 from xencbt.reports.compare_markdown import markdown
 from xencbt.reports.compare_text import text
-from xencbt.reports.comparison import Comparison, compare
+from xencbt.reports.comparison import Comparison
 from xencbt.reports.document import build
 from xencbt.reports.pages import comparison as comparison_page
 from xencbt.reports.run_json import Run
 
 PASS, FAIL = Verdict.PASS, Verdict.FAIL
+SCHEMA = Path(__file__).parents[2] / "docs" / "comparison.schema.json"
+VALIDATOR = jsonschema.Draft202012Validator(json.loads(SCHEMA.read_text(encoding="utf-8")))
 NASTY = "<script>alert(1)</script>|`x`\n# \x1b[31m\u202e"
 
 
@@ -36,6 +41,13 @@ def run_of(*findings: Finding, where: Event | None = None, ends: Event | None = 
         ends or run_finished(),
     ]
     return build(events)
+
+
+def compare(old: Run, new: Run, **given: float) -> Comparison:
+    """Compare two runs; whatever comes of it is told to programs as the schema says."""
+    comparison = comparing.compare(old, new, **given)
+    VALIDATOR.validate(json.loads(as_json(comparison, "old", "new")))
+    return comparison
 
 
 def became(was: Finding, now: Finding) -> Change:
