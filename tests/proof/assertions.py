@@ -180,6 +180,7 @@ def summary(proving: Proving) -> str:
     every = {site for row in rows["heard"] for site in row["sites"]}
     missed = {row["site"] for row in rows["deletion"] if row["survives"]}
     noticed = {row["site"] for row in rows["lie"]}
+    once = {row["site"] for row in rows["lie"] if not row["lasting"]} - missed
     needed = every & (missed | noticed)
     share = f"{100 * len(needed) / len(every):.0f} %" if every else "none"
     return "\n".join(
@@ -187,7 +188,7 @@ def summary(proving: Proving) -> str:
             *(f"redundant: {each}" for each in sorted(every - needed)),
             f"{len(rows['look'])} defects were met; {len({row['test'] for row in rows['heard']})} tests were lied to",
             f"{len(needed)} of {len(every)} assertions are needed ({share}): without {len(needed & missed)} a defect",
-            f"survives, without {len(needed - missed)} more a lie is believed",
+            f"survives, without {len(needed - missed)} more a lie is believed ({len(needed & once)} told once)",
         ]
     )
 
