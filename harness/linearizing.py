@@ -8,9 +8,9 @@ and a state lead on the same way however they were reached.
 """
 
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
-from math import inf
-from typing import Generic, TypeVar
+from dataclasses import dataclass, replace
+from math import inf, nextafter
+from typing import Generic, Self, TypeVar
 
 from xencbt.harness.errors import HarnessError
 
@@ -39,6 +39,15 @@ class Operation(Generic[What]):
     def __post_init__(self) -> None:
         if self.returned is not None and self.returned < self.invoked:
             raise ValueError(f"answered {self.invoked - self.returned:g} s before it was sent: {self.what}")
+
+    def after(self, moment: float) -> Self:
+        """Return the operation as one that did not begin before `moment`, which is known from elsewhere.
+
+        Its answer may have been taken before that: two that come at once are taken in any order.
+        """
+        invoked = nextafter(moment, inf)
+        returned = None if self.returned is None else max(self.returned, nextafter(invoked, inf))
+        return replace(self, invoked=invoked, returned=returned)
 
     @property
     def end(self) -> float:

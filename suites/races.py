@@ -10,8 +10,6 @@ import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from dataclasses import replace
-from math import inf, nextafter
 from typing import TYPE_CHECKING
 
 from xencbt.harness.bitmap import BLOCK
@@ -105,10 +103,7 @@ class Race:
             early.give_up_intents()
             beside.abandon()
         passed = max(operation.returned or operation.invoked for operation in early.history)
-        history = [
-            *early.history,
-            *(replace(operation, invoked=nextafter(passed, inf)) for operation in late.history),
-        ]
+        history = [*early.history, *(operation.after(passed) for operation in late.history)]
         self._follow(history, [early.made, late.made])
         return history
 

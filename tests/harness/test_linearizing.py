@@ -85,6 +85,20 @@ def test_an_answer_before_its_call_is_refused() -> None:
         call("read", 0, 2, 1)
 
 
+@pytest.mark.parametrize("returned", [None, 1.5, 2.0, 3.0])
+def test_a_call_that_was_held_back_takes_effect_after_what_went_first(returned: float | None) -> None:
+    """Also where both answers were under way at once, and that of the one held back was taken first."""
+    first, held = call("write", 1, 1, 2.0), call("write", 2, 0, returned).after(2.0)
+    read = call("read", 2, 4, 5)
+    assert held.invoked > 2.0
+    assert final_states(0, [first, held, read], register) == (2,)
+    assert (held.returned is None) == (returned is None)
+    if returned is None:
+        assert final_states(0, [first, held, call("read", 1, 4, 5)], register) == (1, 2)
+    else:
+        assert final_states(0, [first, held, call("read", 1, 4, 5)], register) == ()
+
+
 def test_the_search_is_bounded() -> None:
     calls = [call("write", number, 0, 1) for number in range(12)]
     with pytest.raises(TooManyOrders):
