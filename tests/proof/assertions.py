@@ -145,7 +145,7 @@ def prove(proving: Proving, defects: Sequence[Defect], workers: int) -> None:
     Errands(workers, deadline_s=DEADLINE_S, ended=deleted, body=run).carry_out(each for each in first if each)
 
 
-def lie(proving: Proving, workers: int) -> None:
+def lie(proving: Proving, modules: Sequence[str], workers: int) -> None:
     """Try by lies what no defect has met: in tests that draw nothing first, then in those that do."""
     needed = {row["site"] for row in proving.rows if row["kind"] == "lie" or row.get("survives")}
     done = {row["test"] for row in proving.rows if row["kind"] == "heard"}
@@ -168,7 +168,6 @@ def lie(proving: Proving, workers: int) -> None:
         done.update(row["test"] for row in rows if row["kind"] == "heard")
         return [errand(lying.module, lying.searching)] if any(row["kind"] == "spoilt" for row in rows) else []
 
-    modules = [each.stem for each in sorted(SUITES.glob("test_*.py"))]
     kinds = (False,) if proving.examples else (False, True)
     wanted = (errand(module, searching) for searching in kinds for module in modules)
     Errands(workers, deadline_s=LONGEST_S, ended=ended, body=tell_lies).carry_out(wanted)
@@ -201,6 +200,7 @@ def main(argv: Sequence[str]) -> int:
     parser.add_argument("--chapter", action="append", help="only defects that declare to break this chapter")
     parser.add_argument("--examples", action="store_true", help="leave out tests that draw what they do: much faster")
     parser.add_argument("--lies", action="store_true", help="meet no defect, try all by lies: an hour less")
+    parser.add_argument("--suite", action="append", help="lie only to tests of this suite")
     parser.add_argument("-n", dest="workers", type=int, default=2, help="runs at a time (%(default)s)")
     parser.add_argument("--tell", action="store_true", help="make no run, only tell of those in the results")
     chosen = parser.parse_args(argv)
@@ -213,7 +213,9 @@ def main(argv: Sequence[str]) -> int:
             if not chosen.lies:
                 prove(proving, defects, chosen.workers)
             if not (chosen.defect or chosen.chapter):
-                lie(proving, chosen.workers)
+                modules = [each.stem for each in sorted(SUITES.glob("test_*.py"))]
+                wanted = [each for each in modules if not chosen.suite or each.removeprefix("test_") in chosen.suite]
+                lie(proving, wanted, chosen.workers)
     print(summary(proving))
     return 0
 
