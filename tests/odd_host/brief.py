@@ -6,12 +6,10 @@ All suites are met, each with few examples: searching long is not what an odd ho
 import pytest
 
 from xencbt.harness import searching
-
-EXAMPLES = 5
-"""The fewest that earn a pass."""
+from xencbt.harness.gathering import FEWEST_EXAMPLES
 
 
 def pytest_configure(config: pytest.Config) -> None:
     """Give every property of this process few examples."""
     del config
-    vars(searching)["EXAMPLES"] = {"quick": EXAMPLES}
+    vars(searching)["EXAMPLES"] = {"quick": FEWEST_EXAMPLES}

@@ -21,11 +21,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from tests.proof.deletion import FOUND, SUITES, Deletion, run
+from tests.proof.deletion import FOUND, Deletion, run
 from tests.proof.lied_to import FOUND as HEARD
 from tests.proof.lied_to import Lying
 from tests.proof.lied_to import run as tell_lies
 from tests.proof.sites import Site, sites
+from tests.proof.source import SUITES
 from xencbt.fixtures.emulator.defects import DEFECTS, Defect
 from xencbt.harness.errands import Ended, Errands
 from xencbt.harness.hunting import Errand
@@ -77,7 +78,7 @@ class Proving:
             by_site: dict[tuple[Site, str], set[str]] = {}
             for test, told in row["tests"].items():
                 for site in every:
-                    if any(site.module == name and site.line <= line <= site.end for name, line in told["frames"]):
+                    if site.is_among(told["frames"]):
                         by_site.setdefault((site, test.partition("[")[0]), set()).add(test)
             for (site, _), tests in by_site.items():
                 found.setdefault(site, []).append((row["defect"], frozenset(tests)))

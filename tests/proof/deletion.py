@@ -1,19 +1,15 @@
 """A run of the suites without one of their assertions, in a process of its own; it tells what failed, and where."""
 
-import importlib.util
+import ast
 import json
-import sys
 from collections.abc import Generator
 from dataclasses import dataclass
-from importlib.abc import MetaPathFinder
-from importlib.machinery import ModuleSpec, SourceFileLoader
-from pathlib import Path
-from types import CodeType
 
 import pytest
 
 import xencbt.suites
 from tests.proof.sites import Site, without
+from tests.proof.source import Change, frames_of, import_changed
 from xencbt.harness.hunting import Errand, alone
 from xencbt.harness.in_pytest import judged_by_pytest
 from xencbt.harness.plugin.items import test_id
@@ -21,7 +17,6 @@ from xencbt.harness.plugin.stash import TRIAL
 from xencbt.harness.run import Front
 from xencbt.suites.index import searching_tests
 
-SUITES = Path(xencbt.suites.__path__[0])
 FOUND = "found.json"
 
 
@@ -42,7 +37,7 @@ def run(errand: Errand) -> None:
     assert isinstance(errand, Deletion)
     with alone(errand.folder):
         if errand.site is not None:
-            _import_without(errand.site)
+            import_changed(_without(errand.site))
         found = Found(errand.only, searching_tests() if errand.examples else frozenset())
         modules = sorted({test.partition("::")[0] for test in errand.only})
         places = [f"xencbt.{module}" for module in modules] or [xencbt.suites.__name__]
@@ -77,9 +72,7 @@ class Found:
         report = yield
         if call.when == "setup":
             self._frames = []
-        if call.excinfo is not None:
-            places = [(Path(str(entry.path)), entry.lineno + 1) for entry in call.excinfo.traceback]
-            self._frames += [(path.stem, line) for path, line in places if path.resolve().parent == SUITES.resolve()]
+        self._frames += frames_of(call)
         trial = item.stash.get(TRIAL, None)
         if trial is not None and call.when == "teardown":
             found = trial.finding()
@@ -87,34 +80,8 @@ class Found:
         return report
 
 
-def _import_without(site: Site) -> None:
-    """Import the suites anew, one of them without an assertion, before pytest looks for them."""
-    for name in [name for name in sys.modules if name.startswith(f"{xencbt.suites.__name__}.")]:
-        del sys.modules[name]
-    sys.meta_path.insert(0, _Finder(site))
-    for place in sorted(SUITES.glob("test_*.py")):
-        importlib.import_module(f"{xencbt.suites.__name__}.{place.stem}")
+def _without(site: Site) -> Change:
+    def change(module: str, source: str) -> ast.Module:
+        return without(source, site) if module == site.module else ast.parse(source)
 
-
-class _Finder(MetaPathFinder):
-    def __init__(self, site: Site) -> None:
-        self._site = site
-
-    def find_spec(self, fullname: str, _path: object, _target: object = None) -> ModuleSpec | None:
-        """Find the module that is changed."""
-        if fullname != f"{xencbt.suites.__name__}.{self._site.module}":
-            return None
-        place = str(SUITES / f"{self._site.module}.py")
-        return importlib.util.spec_from_file_location(fullname, place, loader=_Loader(fullname, place, self._site))
-
-
-class _Loader(SourceFileLoader):
-    def __init__(self, fullname: str, path: str, site: Site) -> None:
-        super().__init__(fullname, path)
-        self._site = site
-
-    def get_code(self, _fullname: str) -> CodeType:
-        """Compile the source without the assertion; nothing is read from a cache, or written to one."""
-        source = Path(self.path).read_text(encoding="utf-8")
-        code: CodeType = compile(without(source, self._site), self.path, "exec")
-        return code
+    return change

@@ -18,9 +18,11 @@ import pytest
 from _pytest.runner import runtestprotocol
 
 from tests.proof.sites import Site
+from tests.proof.source import frames_of
 from tests.proof.stage import Heard, Stage, Told, lies, without
-from tests.proof.switches import SUITES, Switches, import_suites
+from tests.proof.switches import Switches, import_suites
 from xencbt.harness import searching
+from xencbt.harness.gathering import FEWEST_EXAMPLES
 from xencbt.harness.hunting import Errand, alone
 from xencbt.harness.in_pytest import judged_by_pytest
 from xencbt.harness.plugin.items import test_id
@@ -37,9 +39,6 @@ TESTS = 2
 
 PATIENCE_S = 20
 """How long a test may take that is lied to; one that waits for what never comes has noticed nothing."""
-
-EXAMPLES = 5
-"""The fewest that earn a pass, for tests that draw what they do."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +58,7 @@ def run(errand: Errand) -> None:
         stage = Stage()
         switches = Switches(stage.site)
         import_suites(switches)
-        vars(searching)["EXAMPLES"] = {"quick": EXAMPLES}
+        vars(searching)["EXAMPLES"] = {"quick": FEWEST_EXAMPLES}
         front = Front(command=errand.command, shrink=False)
         place = f"xencbt.suites.{errand.module}"
         plugin = Teller(errand, stage, switches)
@@ -116,8 +115,7 @@ class Teller:
         if verdict != "fail":
             return
         for site in self._switches.sites:
-            wanted = str(site) not in self._needed
-            if wanted and any(site.module == name and site.line <= line <= site.end for name, line in frames):
+            if str(site) not in self._needed and site.is_among(frames):
                 silent = without(site, heard, at, told)
                 if silent is None or self._run(item, silent, off=site)[0] == "pass":
                     self._needed.add(str(site))
@@ -155,9 +153,7 @@ class Teller:
     def pytest_runtest_makereport(self, call: pytest.CallInfo[None]) -> Generator[None, pytest.TestReport, Any]:
         """Keep where in the suites a test stood when it failed."""
         report = yield
-        if call.excinfo is not None:
-            places = [(Path(str(entry.path)), entry.lineno + 1) for entry in call.excinfo.traceback]
-            self._frames += [(path.stem, line) for path, line in places if path.resolve().parent == SUITES.resolve()]
+        self._frames += frames_of(call)
         return report
 
 

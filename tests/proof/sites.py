@@ -5,7 +5,7 @@ a block `with lab.unchanged(…)`. Where the value of an asserting call is used,
 """
 
 import ast
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 ASSERTING = frozenset({"refuses", "check", "judge"})
@@ -21,6 +21,10 @@ class Site:
     end: int
     column: int
     function: str
+
+    def is_among(self, frames: Iterable[tuple[str, int]]) -> bool:
+        """Tell whether a failure came through it: one of the frames (module and line) stands there."""
+        return any(self.module == module and self.line <= line <= self.end for module, line in frames)
 
     def __str__(self) -> str:
         return f"{self.module}:{self.line}:{self.column} in {self.function}"

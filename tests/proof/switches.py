@@ -4,19 +4,13 @@ Each also tells when it comes to pass, and when it has passed.
 """
 
 import ast
-import importlib.util
-import sys
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext
-from importlib.abc import MetaPathFinder
-from importlib.machinery import ModuleSpec, SourceFileLoader
-from pathlib import Path
-from types import CodeType, ModuleType, TracebackType
+from types import TracebackType
 
-import xencbt.suites
 from tests.proof.sites import Site, asserts, is_block, sites
+from tests.proof.source import import_changed
 
-SUITES = Path(xencbt.suites.__path__[0])
 NAME = "__switches__"
 
 
@@ -101,43 +95,11 @@ def switched(source: str, found: Sequence[Site], first: int) -> ast.Module:
 
 
 def import_suites(switches: Switches) -> None:
-    """Import the suites anew, with their assertions behind `switches`, before pytest looks for them."""
-    for name in [name for name in sys.modules if name.startswith(f"{xencbt.suites.__name__}.")]:
-        del sys.modules[name]
-    sys.meta_path.insert(0, _Finder(switches))
-    for place in sorted(SUITES.glob("test_*.py")):
-        importlib.import_module(f"{xencbt.suites.__name__}.{place.stem}")
+    """Import the suites anew, with their assertions behind `switches`."""
 
+    def change(module: str, source: str) -> ast.Module:
+        first, found = len(switches.sites), sites(module, source)
+        switches.sites += found
+        return switched(source, found, first)
 
-class _Finder(MetaPathFinder):
-    def __init__(self, switches: Switches) -> None:
-        self._switches = switches
-
-    def find_spec(self, fullname: str, _path: object, _target: object = None) -> ModuleSpec | None:
-        """Find any module of the suites."""
-        package, _, name = fullname.rpartition(".")
-        place = SUITES / f"{name}.py"
-        if package != xencbt.suites.__name__ or not place.exists():
-            return None
-        loader = _Loader(fullname, str(place), self._switches)
-        return importlib.util.spec_from_file_location(fullname, place, loader=loader)
-
-
-class _Loader(SourceFileLoader):
-    def __init__(self, fullname: str, path: str, switches: Switches) -> None:
-        super().__init__(fullname, path)
-        self._switches = switches
-
-    def exec_module(self, module: ModuleType) -> None:
-        """Execute the module, which finds its switches."""
-        vars(module)[NAME] = self._switches
-        super().exec_module(module)
-
-    def get_code(self, _fullname: str) -> CodeType:
-        """Compile the source with switches; nothing is read from a cache, or written to one."""
-        place = Path(self.path)
-        source = place.read_text(encoding="utf-8")
-        first, found = len(self._switches.sites), sites(place.stem, source)
-        self._switches.sites += found
-        code: CodeType = compile(switched(source, found, first), self.path, "exec")
-        return code
+    import_changed(change, {NAME: switches})

@@ -5,8 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.proof.deletion import FOUND, SUITES, Deletion, run
+from tests.proof.deletion import FOUND, Deletion, run
 from tests.proof.sites import Site, sites
+from tests.proof.source import SUITES
 from xencbt.harness.errands import Ended, Errands
 
 pytestmark = pytest.mark.heavy
