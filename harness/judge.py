@@ -207,8 +207,7 @@ class Judge:
 
     @cached_property
     def search(self) -> hypothesis.settings:
-        """How much hypothesis searches, by the seed alone from now on; shrinking only where calls cost but time."""
-        self._open.enter_context(searching.by_seed_alone())
+        """How much hypothesis searches; it shrinks only where calls cost nothing but time on an emulated host."""
         examples = None if self.plan is None else self.plan.examples
         shrink = self._shrink and self.bench.target.kind == "emulator"
         return searching.profile(self.settings.speed, shrink=shrink, examples=examples)

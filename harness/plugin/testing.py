@@ -7,6 +7,7 @@ import pytest
 from xencbt.harness.plugin.items import decided_by, needs_of, test_id
 from xencbt.harness.plugin.stash import JUDGE, JUDGED, RUN, SHIPMENT, TRIAL
 from xencbt.harness.run import Run
+from xencbt.harness.searching import by_seed_alone
 from xencbt.harness.sinks import Shipped
 from xencbt.harness.trial import Trial
 from xencbt.harness.verdicts import Verdict
@@ -28,12 +29,15 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
         run.emit("test_started", id=trial.id, requirement=list(requirements))
 
 
-@pytest.hookimpl(tryfirst=True)
-def pytest_runtest_call(item: pytest.Item) -> None:
-    """Count the calls of the body from here."""
+@pytest.hookimpl(wrapper=True, tryfirst=True)
+def pytest_runtest_call(item: pytest.Item) -> Generator[None]:
+    """Count the calls of the body from here; what a judged test draws, the seed alone decides."""
     trial = item.stash.get(TRIAL, None)
-    if trial is not None:
-        trial.body_begins()
+    if trial is None:
+        return (yield)
+    trial.body_begins()
+    with by_seed_alone():
+        return (yield)
 
 
 @pytest.hookimpl(wrapper=True)

@@ -4,7 +4,6 @@ Each run is the real command against an odd host served here. The runs are start
 so that they take no longer than the machine needs.
 """
 
-import os
 from collections.abc import Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -14,11 +13,10 @@ import pytest
 
 from tests.odd_host.habits import Habits, Wrong
 from tests.odd_host.server import Served, served
-from tests.run.command import Ran, xencbt
+from tests.run.command import Ran, finding_tests, xencbt
 
 pytestmark = pytest.mark.heavy  # whole runs, one of them slow on purpose
 
-ROOT = Path(__file__).parents[2]
 PASSWORD = "odd & <quoted>"
 SEED = "11"
 SHORTLY = ("-p", "tests.odd_host.brief")
@@ -131,8 +129,7 @@ class Runs:
     def _run(self, folder: Path, story: Story, host: Served) -> Ran:
         words = ["run", "--target", host.url, "--sr", host.host.srs["main"], "--seed", SEED, *story.words]
         words += (*CONSENTS, *named(host)) if story.consenting else ()
-        path = os.pathsep.join(filter(None, (str(ROOT), os.environ.get("PYTHONPATH"))))
-        extra = {"XENCBT_PASSWORD": PASSWORD, "PYTHONPATH": path}
+        extra = {"XENCBT_PASSWORD": PASSWORD, **finding_tests()}
         return xencbt(folder, *words, *(("--", *story.own) if story.own else ()), extra=extra)
 
 

@@ -13,7 +13,8 @@ import jsonschema  # type: ignore[import-untyped]  # ships no types
 
 DEADLINE_S = 300.0
 
-SCHEMA = Path(__file__).parents[2] / "docs" / "run.schema.json"
+ROOT = Path(__file__).parents[2]
+SCHEMA = ROOT / "docs" / "run.schema.json"
 VALIDATOR = jsonschema.Draft202012Validator(json.loads(SCHEMA.read_text(encoding="utf-8")))
 
 
@@ -45,6 +46,11 @@ def environment(folder: Path, extra: Mapping[str, str]) -> dict[str, str]:
     """Return a user's environment, in which nothing is left over from the developer's or from the outer pytest."""
     own = {name: value for name, value in os.environ.items() if not name.startswith(("XENCBT_", "PYTEST_"))}
     return own | {"XDG_STATE_HOME": str(folder / "state"), "NO_COLOR": "1"} | dict(extra)
+
+
+def finding_tests() -> dict[str, str]:
+    """Return what to add to the environment of a command that loads plugins of `tests`."""
+    return {"PYTHONPATH": os.pathsep.join(filter(None, (str(ROOT), os.environ.get("PYTHONPATH"))))}
 
 
 def start(folder: Path, *words: str, extra: Mapping[str, str] | None = None) -> subprocess.Popen[str]:

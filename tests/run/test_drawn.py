@@ -1,16 +1,14 @@
 """One seed draws the same for the state machine, whatever the hash seed, and however many workers there are."""
 
-import os
 from pathlib import Path
 
 import pytest
 
 from tests.run.called import FOLDER
-from tests.run.command import finish, start
+from tests.run.command import finding_tests, finish, start
 
 pytestmark = pytest.mark.heavy  # two whole runs of the machine
 
-ROOT = Path(__file__).parents[2]
 WORDS = ("run", "--seed", "5", "--suite", "machine")
 TOLD = ("--", "-p", "tests.run.called")
 WAYS = {"1": (), "2": ("-n", "2")}
@@ -18,11 +16,10 @@ WAYS = {"1": (), "2": ("-n", "2")}
 
 def test_a_state_machine_does_the_same_whatever_the_hash_seed_and_the_workers(tmp_path: Path) -> None:
     begun = {}
-    path = os.pathsep.join(filter(None, (str(ROOT), os.environ.get("PYTHONPATH"))))
     for hash_seed, words in WAYS.items():
         folder = tmp_path / hash_seed
         (folder / "called").mkdir(parents=True)
-        extra = {"PYTHONHASHSEED": hash_seed, "PYTHONPATH": path, FOLDER: str(folder / "called")}
+        extra = {"PYTHONHASHSEED": hash_seed, FOLDER: str(folder / "called"), **finding_tests()}
         begun[hash_seed] = start(folder, *WORDS, *words, *TOLD, extra=extra), folder
     first, second = (finish(process, folder) for process, folder in begun.values())
     assert first.exit == second.exit == 0, first.stdout + second.stdout

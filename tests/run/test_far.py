@@ -1,18 +1,15 @@
 """A target beyond loopback, as a user meets it: judged, and with every fence up."""
 
-import os
 import ssl
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from tests.run.command import Ran, xencbt
+from tests.run.command import Ran, finding_tests, xencbt
 from tests.run.test_plan import counted
 from xencbt.fixtures.targets import Target, start_emulator
 from xencbt.harness.trust import fingerprint_of
-
-ROOT = Path(__file__).parents[2]
 
 
 @pytest.fixture(scope="module")
@@ -26,8 +23,7 @@ def far(folder: Path, target: Target, *words: str, token: bool = False) -> Ran:
     assert target.certificate is not None
     assert target.control is not None
     pin = fingerprint_of(ssl.PEM_cert_to_DER_cert(target.certificate.read_text()))
-    path = os.pathsep.join(filter(None, (str(ROOT), os.environ.get("PYTHONPATH"))))
-    extra = {"XENCBT_PASSWORD": target.password, "PYTHONPATH": path}
+    extra = {"XENCBT_PASSWORD": target.password, **finding_tests()}
     extra |= {"XENCBT_CONTROL_TOKEN": target.control.token} if token else {}
     url = f"https://host.example:{target.endpoint.port}"
     named = ("--target", url, "--fingerprint", pin, "--sr", target.srs["lvm"])
