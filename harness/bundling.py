@@ -11,7 +11,7 @@ from xencbt.harness.pairing import Pair
 from xencbt.harness.standing import world_of
 from xencbt.harness.witness.checking import last_difference
 from xencbt.harness.witness.deriving import Inexpressible, steps_from
-from xencbt.harness.witness.reducing import closed, reduced
+from xencbt.harness.witness.reducing import closed, reduced, undisturbed
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -127,7 +127,9 @@ class _Making:
 
     @staticmethod
     def _reduced(steps: tuple[Step, ...], check: Check, pair: Pair) -> tuple[Step, ...]:
-        return reduced(steps, lambda fewer: pair.same(fewer, check), most_probes=MOST_PROBES)
+        shorter = reduced(steps, lambda fewer: pair.same(fewer, check), most_probes=MOST_PROBES)
+        plain = undisturbed(shorter)
+        return plain if plain != shorter and pair.same(plain, check) else shorter
 
     def _nearest(self, steps: tuple[Step, ...], check: Check) -> str:
         """Have the studied host show the defect with which the steps fail in the same way; empty where none does."""

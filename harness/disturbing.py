@@ -122,7 +122,7 @@ class Faults:
                 yield at_work
         finally:
             self._receipts.extend(at_work.receipts)
-            self._lab.note("heal")
+            self._lab.note("heal", receipts=at_work.receipts)
         self._recovered(planned)
         at_work.require_fired()
 

@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING
 
 from xencbt.harness.background import ASYNC, DEADLINE_S, call_in_background, outcome_of_task
 from xencbt.harness.disturbing import NEVER_ENDING_S, Faults
-from xencbt.harness.faults import Duplicate, LateDuplicate, Seen, TaskNeverEnds, seen
+from xencbt.harness.faults import TaskNeverEnds, hides
 from xencbt.harness.outcome import Ok
 from xencbt.harness.verdicts import NotExercised, Unsupported
+from xencbt.harness.witness.steps import DISTURBED
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -22,8 +23,6 @@ if TYPE_CHECKING:
     from xencbt.harness.session import Session
     from xencbt.harness.witness.steps import Step
     from xencbt.proxies.interceptor import Interceptor
-
-DISTURBED = "disturbed"
 
 
 class Lines:
@@ -69,8 +68,8 @@ class Lines:
         self._healing = self._open.enter_context(ExitStack())
         self._armed = self._healing.enter_context(faults.armed(self.session(DISTURBED), *planned, on=on))
 
-    def heal(self) -> None:
-        """Heal what was armed last; raises NotExercised where some of it never struck.
+    def heal(self) -> tuple[Receipt, ...]:
+        """Heal what was armed last, and return its receipts; raises NotExercised where some of it never struck.
 
         How often it struck is not asked: a test that breaks off at a failure has its later calls still to be struck.
         """
@@ -80,6 +79,7 @@ class Lines:
         except NotExercised:
             if armed is None or not all(receipt.firings for receipt in armed.receipts):
                 raise
+        return armed.receipts if armed is not None else ()
 
     def _faulty(self) -> Faults:
         self._lab.consent("faults")
@@ -97,7 +97,6 @@ class Lines:
     def _hidden(self) -> Iterator[str]:
         """Yield the tasks that the host began, and the client was not told of."""
         for receipt in self._receipts():
-            fault = receipt.planned.fault
             begun = [each for each in receipt.firings if each.method.startswith(ASYNC)]
-            if begun and (isinstance(fault, Duplicate | LateDuplicate) or seen(fault) is not Seen.ANSWER):
+            if begun and hides(receipt.planned.fault):
                 yield from (str(each.answer.value) for each in begun if isinstance(each.answer, Ok))

@@ -107,6 +107,8 @@ class _Replaying:
             return self._naming.outcome(outcome, step.do)
         naming, value = self._naming, outcome.value
         match step.do:
+            case "heal" if isinstance(value, tuple):
+                return {"ok": naming.unseen(value)}
             case "record":
                 return {"ok": naming.record(class_of(step.given["of"]), value)}
             case "field":
@@ -356,8 +358,8 @@ class _Replaying:
     def _arm(self, step: Step) -> None:
         self._lines.arm(step.given["faults"], self._disk(str(step.given.get("disk", ""))))
 
-    def _heal(self, _: Step) -> None:
-        self._lines.heal()
+    def _heal(self, _: Step) -> Outcome:
+        return Ok(self._lines.heal())
 
     def _crash(self, _: Step) -> None:
         self._lab.conditions.crash()

@@ -26,6 +26,7 @@ from xencbt.harness.faults import (
     Seen,
     TaskNeverEnds,
     hangs,
+    hides,
     seen,
 )
 from xencbt.harness.model import Clone, Copy, ListChanged, Resize, Snapshot
@@ -182,7 +183,8 @@ class Line:
         what = f"{words(step)} with {fault.name}"
         if seen(fault) is Seen.ANSWER:
             self._lab.check(outcome, expectation, what)
-        seen_by_fault = told(form, self._lab.session, receipt.firings[-1].answer) if receipt.firings else None
+        hidden = receipt.firings[-1].answer if receipt.firings and hides(fault) else None
+        seen_by_fault = told(form, self._lab.session, hidden)
         answer = answer_of_host(what, planned, outcome, seen_by_fault)
         if answer is not None:
             self._lab.check(answer, expectation, f"the host's answer to {what}")

@@ -37,7 +37,7 @@ from xencbt.harness.faults.refusals import (
     TaskFailed,
     TaskNeverEnds,
 )
-from xencbt.harness.faults.seeing import Seen, hangs, seen, shown_code
+from xencbt.harness.faults.seeing import Seen, hangs, hides, seen, shown_code
 from xencbt.harness.faults.storage import (
     LogDamaged,
     NbdDisturbed,
@@ -99,6 +99,7 @@ __all__ = [
     "WrongLength",
     "canonical",
     "hangs",
+    "hides",
     "in_the_lab",
     "kind_of",
     "read_call",

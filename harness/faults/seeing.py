@@ -69,6 +69,14 @@ def seen(fault: Fault) -> Seen:
         raise FaultError("fault", f"{fault.name} does not strike calls on the wire") from None
 
 
+def hides(fault: Fault) -> bool:
+    """Tell whether the host gives an answer that the client does not see: to its call, or to a second delivery.
+
+    Faults that do not strike calls on the wire hide none.
+    """
+    return _SEEN.get(type(fault), Seen.ANSWER) is not Seen.ANSWER or isinstance(fault, Duplicate | LateDuplicate)
+
+
 def shown_code(fault: Fault) -> str | None:
     """Return the error code that a fault shows in place of the answer; None for one that shows no refusal."""
     match fault:

@@ -200,12 +200,18 @@ def check_of(right: Saw, wrong: Saw, alternatives: Sequence[Alternative] = ()) -
 
 
 def last_difference(steps: Sequence[Step], right: Sequence[Saw | None], wrong: Sequence[Saw | None]) -> int | None:
-    """Return at which step two replays differ last; None where at none that looks at the host."""
+    """Return at which step two replays differ last; None where at none that looks at the host.
+
+    What only faults saw counts where no client saw a difference: it is told afterwards, and may follow from another.
+    """
+    found = None
     for at in reversed(range(len(steps))):
         one, other = right[at], wrong[at]
         if one is not None and other is not None and difference(one, other) is not None:
-            return at
-    return None
+            if steps[at].do != "heal":
+                return at
+            found = at if found is None else found
+    return found
 
 
 def alternative_in_words(alternative: Alternative) -> str:

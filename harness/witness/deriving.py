@@ -9,7 +9,7 @@ from xencbt.harness.background import ASYNC
 from xencbt.harness.bitmap import BLOCK
 from xencbt.harness.outcome import Indeterminate, Ok
 from xencbt.harness.witness.naming import Naming, appearances
-from xencbt.harness.witness.steps import MOST_STEPS, Step, fault_as_json
+from xencbt.harness.witness.steps import DISTURBED, MOST_STEPS, Step, fault_as_json
 from xencbt.harness.witness.tasks import with_their_ends
 from xencbt.harness.witness.traces import Called, Did, Event
 from xencbt.harness.witness.vocabulary import (
@@ -108,8 +108,7 @@ class _Deriving:
             return self._created(cls, event)
         if verb is not None:
             given = self._given(number, verb.shape, verb.takes, event)
-            step = self._step(verb.name, given, event)
-            return replace(step, makes=self._make(verb.makes, event)) if verb.makes else step
+            return self._step(verb.name, given, event, makes=verb.makes)
         return self._read(number, cls, call, event)
 
     def _read(self, number: int, cls: str, call: str, event: Called) -> Step | None:
@@ -151,7 +150,7 @@ class _Deriving:
         record = event.params[0]
         assert isinstance(record, Mapping)
         if cls == "VM":
-            return replace(self._step("create-vm", {}, event), makes=self._make("vm", event))
+            return self._step("create-vm", {}, event, makes="vm")
         if cls == "VBD":
             number = self._events.index(event)
             given: dict[str, Any] = {
@@ -159,7 +158,7 @@ class _Deriving:
                 "disk": self._object(number, str(record["VDI"]), "VDI"),
                 "mode": record["mode"],
             }
-            return replace(self._step("attach", given, event), makes=self._make("vbd", event))
+            return self._step("attach", given, event, makes="vbd")
         sm_config = record.get("sm_config") or {}
         if record.get("sharable") or record.get("read_only") or (sm_config and dict(sm_config) != {"type": "raw"}):
             raise Inexpressible("a disk was made in a way that has no word")
@@ -169,7 +168,7 @@ class _Deriving:
             "size": int(record["virtual_size"]),
             "raw": bool(sm_config),
         }
-        return replace(self._step("create", given, event), makes=self._make("disk", event))
+        return self._step("create", given, event, makes="disk")
 
     def _unknown(self, what: str) -> str:
         raise Inexpressible(f"{what} that is none of the run's was used")
@@ -291,6 +290,11 @@ class _Deriving:
         disk = {} if on is None else {"disk": self._object(number, str(on), "VDI")}
         return self._step("arm", {"faults": faults, **disk}, event)
 
+    def _healed(self, number: int, event: Did) -> Step:
+        del number
+        receipts: Any = event.about["receipts"]
+        return self._step("heal", {}, event, saw=self._naming.unseen(receipts))
+
     def _plain(self, number: int, event: Did) -> Step:
         del number
         return self._step(event.what, {}, event)
@@ -305,20 +309,22 @@ class _Deriving:
         "begin": _condition,
         "end": _condition,
         "arm": _armed,
-        "heal": _plain,
+        "heal": _healed,
         "crash": _plain,
         "restart-toolstack": _plain,
     }
 
-    def _step(self, do: str, given: Mapping[str, Any], event: Event, *, saw: Any = None) -> Step:
+    def _step(self, do: str, given: Mapping[str, Any], event: Event, *, makes: str = "", saw: Any = None) -> Step:
+        """Return the step; what it makes is named, with that prefix, before it is told what came of it."""
+        made = self._make(makes, event) if makes and isinstance(event, Called) else ""
         told = None
         if saw is not None:
             told = {"ok": saw}
         elif event.outcome is not None:
             told = self._naming.outcome(event.outcome, do)
-        step = Step(do, given, saw=told)
+        step = Step(do, given, made, saw=told)
         if isinstance(event, Called):
-            line = "disturbed" if event.disturbed else event.user if event.user != self._world.user else ""
+            line = DISTURBED if event.disturbed else event.user if event.user != self._world.user else ""
             step = replace(step, line=line, deadline_s=event.deadline_s, background=event.background)
         return step
 

@@ -1,17 +1,24 @@
 """Objects by alias: from references and uuids to names that mean the same on every host, and values made comparable."""
 
+from __future__ import annotations
+
 import base64
 import hashlib
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from datetime import datetime
+from typing import TYPE_CHECKING
 
 from xencbt.harness.bitmap import BadBitmap, Bitmap
+from xencbt.harness.faults import hides
 from xencbt.harness.outcome import Failed, Ok, Outcome
 from xencbt.harness.witness.fields import COMPARED
 from xencbt.harness.witness.traces import Content
-from xencbt.harness.witness.vocabulary import NULL, class_of
+from xencbt.harness.witness.vocabulary import BY_METHOD, NULL, class_of
 from xencbt.harness.xe_words import XeResult
+
+if TYPE_CHECKING:
+    from xencbt.harness.faults import Receipt
 
 MOST_TEXT = 300
 MOST_ITEMS = 400
@@ -130,6 +137,21 @@ class Naming:
             if isinstance(record, Mapping) and (alias := self.alias(str(record.get("obj_uuid", "")))) is not None
         ]
         return [list(one) for one in sorted(told)]
+
+    def unseen(self, receipts: Iterable[Receipt]) -> Normal:
+        """Return what the host answered that no client saw, by call: a lost answer, that to a second delivery.
+
+        What a call made has a name only where somebody was told of it, and a call in the background is not over when it
+        is answered: of the former it is told that it was done, of the latter nothing.
+        """
+        told: dict[str, Normal] = {}
+        for firing in (firing for receipt in receipts if hides(receipt.planned.fault) for firing in receipt.firings):
+            verb, answer = BY_METHOD.get(firing.method), firing.answer
+            if verb is not None and answer is not None:
+                came = self.outcome(answer, verb.name)
+                number = sum(name.endswith(f" to {verb.name}") for name in told) + 1
+                told[f"unseen answer {number} to {verb.name}"] = "done" if "ok" in came and not verb.reads else came
+        return told
 
     def _mapping(self, value: Mapping[object, object], depth: int) -> Normal:
         pairs = [(self.text(str(key)), self.value(one, depth + 1)) for key, one in list(value.items())[:MOST_ITEMS]]

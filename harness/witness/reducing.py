@@ -1,8 +1,9 @@
 """Delta debugging over the steps of a witness: what is left out takes along what needs it; pure."""
 
 from collections.abc import Callable, Collection, Sequence
+from dataclasses import replace
 
-from xencbt.harness.witness.steps import Step
+from xencbt.harness.witness.steps import DISTURBED, Step
 
 Probe = Callable[[tuple[Step, ...]], bool]
 """Tells whether these steps still show the same failure, at their last step."""
@@ -30,6 +31,13 @@ def closed(steps: Sequence[Step], dropped: Collection[int]) -> tuple[Step, ...]:
         kept.append(step)
         known |= step.defines
     return tuple(kept)
+
+
+def undisturbed(steps: tuple[Step, ...]) -> tuple[Step, ...]:
+    """Return `steps` without the line that faults strike where no fault is armed: then any script can do them."""
+    if any(step.do == "arm" for step in steps):
+        return steps
+    return tuple(replace(step, line="") if step.line == DISTURBED else step for step in steps)
 
 
 def reduced(steps: tuple[Step, ...], probe: Probe, *, most_probes: int) -> tuple[Step, ...]:

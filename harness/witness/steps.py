@@ -20,6 +20,9 @@ LARGEST_WRITE = 64 << 20
 MOST_DATA = 4000
 """How many values (numbers, texts, lists, tables) one recorded answer may have."""
 
+DISTURBED = "disturbed"
+"""The line of calls that go through the interceptor."""
+
 _ALIAS = re.compile(rf"(?:{'|'.join(CLASSES)})-[1-9]\d{{0,3}}|nobody|null|host|sr:[a-z][a-z-]{{0,30}}", re.ASCII)
 _WORD = re.compile(r"[A-Za-z][A-Za-z0-9_.:-]{0,60}", re.ASCII)
 _OPTIONAL = "?"

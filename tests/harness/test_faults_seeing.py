@@ -5,11 +5,16 @@ from xencbt.harness.faults import (
     AnswerLost,
     ApiError,
     Blackhole,
+    Delay,
     Duplicate,
     FaultError,
     HostIsSlave,
     LabCommand,
+    LateDuplicate,
     Layer,
+    PowerCut,
+    Reordered,
+    RequestDropped,
     Seen,
     SessionInvalid,
     SlowDrip,
@@ -17,6 +22,7 @@ from xencbt.harness.faults import (
     TaskNeverEnds,
     TruncatedAnswer,
     hangs,
+    hides,
     seen,
     shown_code,
 )
@@ -51,3 +57,11 @@ def test_a_refusal_in_place_of_the_answer_has_the_code_that_the_fault_names() ->
 def test_only_what_never_ends_hangs() -> None:
     faults = (Blackhole(), TruncatedAnswer(ending="hanging"), TruncatedAnswer(), AnswerLost(), TaskNeverEnds())
     assert [hangs(fault) for fault in faults] == [True, True, False, False, False]
+
+
+def test_only_what_a_client_does_not_see_is_hidden() -> None:
+    hiding = (AnswerLost(), RequestDropped(), ApiError("VDI_IN_USE"), TaskNeverEnds(), Duplicate(), LateDuplicate(1))
+    assert [hides(fault) for fault in hiding] == [True] * 6
+    assert [hides(fault) for fault in (Delay(0.1), SlowDrip(), Reordered(), PowerCut("enable_cbt", "create_log"))] == [
+        False
+    ] * 4

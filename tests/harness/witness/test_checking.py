@@ -4,8 +4,8 @@ from typing import Any
 
 import pytest
 
-from xencbt.harness.witness.checking import Answer, Check, check_of, difference, read_check
-from xencbt.harness.witness.steps import BadWitness
+from xencbt.harness.witness.checking import Answer, Check, check_of, difference, last_difference, read_check
+from xencbt.harness.witness.steps import BadWitness, Step
 
 OK: dict[str, Any] = {"ok": ""}
 BUSY: dict[str, Any] = {"failed": "VDI_IN_USE", "params": ["disk-1"]}
@@ -105,3 +105,14 @@ def test_nothing_tells_equal_answers_apart(saw: dict[str, Any]) -> None:
 def test_a_check_that_shows_nothing_is_refused(data: object) -> None:
     with pytest.raises(BadWitness):
         read_check(data)
+
+
+def test_what_no_client_saw_counts_where_nothing_else_differs() -> None:
+    steps = [Step("enable", {"disk": "disk-1"}), Step("field", {"of": "disk-1", "field": "cbt_enabled"}), Step("heal")]
+    unseen: dict[str, Any] = {"ok": {"unseen answer 1 to enable": "done"}}
+    refused: dict[str, Any] = {"ok": {"unseen answer 1 to enable": BUSY}}
+    on, off = {"ok": True}, {"ok": False}
+    assert last_difference(steps, [OK, on, unseen], [OK, off, refused]) == 1
+    assert last_difference(steps, [OK, on, unseen], [OK, on, refused]) == 2
+    assert last_difference(steps, [OK, on, unseen], [OK, on, unseen]) is None
+    assert made(unseen, refused).expected == ({"has": {"unseen answer 1 to enable": "done"}},)

@@ -1,9 +1,11 @@
 """From the trace of a test to steps by alias; what has no word is said."""
 
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
 
+from xencbt.harness.faults import AnswerLost, Firing, Planned, Receipt
 from xencbt.harness.outcome import Failed, Indeterminate, Ok, Outcome
 from xencbt.harness.witness.deriving import Inexpressible, World, steps_from
 from xencbt.harness.witness.steps import read_steps
@@ -54,6 +56,33 @@ def test_calls_become_steps_over_aliases_and_the_harness_own_reads_are_left_out(
         "write to disk-1: 3 bytes at 65536, 10 bytes at 0",
         "list changed blocks from snapshot-1 to disk-1",
     ]
+
+
+def test_what_a_call_made_is_named_in_what_was_seen_of_it() -> None:
+    steps = steps_from([CREATED, TAKEN, called("VM.create", {}, outcome=Ok("OpaqueRef:vm"))], WORLD)
+    assert [step.saw for step in steps] == [{"ok": "disk-1"}, {"ok": "snapshot-1"}, {"ok": "vm-1"}]
+
+
+def test_healing_tells_what_the_host_answered_that_no_client_saw() -> None:
+    busy = Failed("VDI_IN_USE", ("VDI", DISK))
+    answers: list[tuple[str, Outcome | None]] = [
+        ("VDI.enable_cbt", Ok("")),
+        ("VDI.snapshot", Ok(SNAPSHOT)),
+        ("VDI.enable_cbt", busy),
+    ]
+    unseen = [*answers, ("Async.VDI.enable_cbt", Ok("OpaqueRef:task")), ("VDI.enable_cbt", None)]
+    at = datetime(2026, 1, 1, tzinfo=UTC)
+    firings = tuple(Firing(at, 1, method, answer) for method, answer in unseen)
+    (_, healed) = steps_from(
+        [CREATED, Did("heal", {"receipts": (Receipt(Planned(AnswerLost(), "VDI.*"), at, firings),)})], WORLD
+    )
+    assert healed.saw == {
+        "ok": {
+            "unseen answer 1 to enable": "done",
+            "unseen answer 1 to snapshot": "done",
+            "unseen answer 2 to enable": {"failed": "VDI_IN_USE", "params": ["VDI", "disk-1"]},
+        }
+    }
 
 
 def test_equal_content_is_written_as_equal_and_zeros_as_zeros() -> None:
@@ -133,7 +162,7 @@ def test_a_call_in_the_background_is_one_step_and_came_to_what_its_task_came_to(
         "list changed blocks from snapshot-1 to disk-1",
     ]
     assert [taken.saw, refused.saw] == [
-        {"ok": "<reference>"},
+        {"ok": "snapshot-1"},
         {"failed": "VDI_IN_USE", "params": ["disk-1", "enable_cbt"]},
     ]
     assert [step.background for step in steps] == [True, True, False]

@@ -3,7 +3,7 @@
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from xencbt.harness.witness.reducing import closed, reduced
+from xencbt.harness.witness.reducing import closed, reduced, undisturbed
 from xencbt.harness.witness.steps import Step
 
 
@@ -67,3 +67,11 @@ def test_whatever_is_needed_stays_and_steps_stay_in_order(needed: set[int], prob
     assert all(one in found for one in wanted)
     assert [STEPS.index(one) for one in found] == sorted(STEPS.index(one) for one in found)
     assert found[-1] is STEPS[-1]
+
+
+def test_without_a_fault_nothing_needs_the_line_that_faults_strike() -> None:
+    disturbed = (STEPS[0], Step("enable", {"disk": "disk-1"}, line="disturbed"), Step("record", {"of": "disk-1"}))
+    assert undisturbed(disturbed) == (STEPS[0], STEPS[2], disturbed[2])
+    assert undisturbed((Step("arm"), *disturbed)) == (Step("arm"), *disturbed)
+    another = (Step("enable", {"disk": "disk-1"}, line="vm-admin"),)
+    assert undisturbed(another) == another
