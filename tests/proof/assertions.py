@@ -16,7 +16,7 @@ import argparse
 import json
 import sys
 import tempfile
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -26,7 +26,7 @@ from tests.proof.lied_to import FOUND as HEARD
 from tests.proof.lied_to import Lying
 from tests.proof.lied_to import run as tell_lies
 from tests.proof.sites import Site, sites
-from tests.proof.source import SUITES
+from tests.proof.source import SUITES, closure_hash
 from xencbt.fixtures.emulator.defects import DEFECTS, Defect
 from xencbt.harness.errands import Ended, Errands
 from xencbt.harness.hunting import Errand
@@ -51,14 +51,14 @@ class Proving:
     met: int = 0
 
     def read(self) -> None:
-        """Take up what an earlier run has found out about these very suites."""
+        """Take up what an earlier run has found out about these very suites; by lies, about the suite of the test."""
         if self.results.exists():
             every = map(json.loads, self.results.read_text(encoding="utf-8").splitlines())
-            self.rows = [row for row in every if row["suite_hash"] == suite_hash()]
+            self.rows = [row for row in every if row["source"] == _source_of(row)]
 
     def keep(self, **row: Any) -> None:
         """Append a result."""
-        self.rows.append(row | {"suite_hash": suite_hash()})
+        self.rows.append(row | {"source": _source_of(row)})
         with self.results.open("a", encoding="utf-8") as file:
             file.write(json.dumps(self.rows[-1]) + "\n")
         print({name: value for name, value in row.items() if name != "tests"}, flush=True)
@@ -121,6 +121,12 @@ class Proving:
         self.keep(
             kind=kind, site=str(errand.site), defect=defect, only=only, survives=survives, verdicts=sorted(verdicts)
         )
+
+
+def _source_of(row: Mapping[str, Any]) -> str:
+    """Return the hash of what a result is about: the module of one test with all that it imports, or every suite."""
+    module = str(row.get("test", "")).partition("::")[0].rpartition(".")[2]
+    return closure_hash(module) if module else suite_hash()
 
 
 def prove(proving: Proving, defects: Sequence[Defect], workers: int) -> None:

@@ -31,7 +31,7 @@ from xencbt.harness.run import Front
 from xencbt.suites.index import searching_tests
 
 FOUND = "found.jsonl"
-MOST = 60
+MOST = 120
 """Lies that are told for one assertion in one test."""
 
 TESTS = 2

@@ -55,14 +55,13 @@ def other(value: object) -> object:
             return not value
         case int():
             return value + 1
-        case str() if value.isdecimal():
-            return str(int(value) + 4096)
-        case str() if value.startswith("OpaqueRef:"):
-            return ELSEWHERE
         case str():
-            return f"{value}x"
+            return _another_text(value)
         case bytes():
             return bytes([value[0] ^ 0xFF]) + value[1:] if value else b"x"
+        case list() if value and isinstance(value[-1], tuple):  # pieces of an image
+            offset, data = value[-1]
+            return [*value[:-1], (offset, other(data))]
         case list():
             return [*value, ELSEWHERE]
         case dict():
@@ -71,6 +70,12 @@ def other(value: object) -> object:
             return replace(value, stdout={"true\n": "false\n", "false\n": "true\n"}.get(value.stdout, "x"))
         case _:
             return value
+
+
+def _another_text(text: str) -> str:
+    if text.isdecimal():
+        return str(int(text) + 4096)
+    return ELSEWHERE if text.startswith("OpaqueRef:") else f"{text}x"
 
 
 def empty(value: object) -> object:

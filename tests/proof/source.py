@@ -1,9 +1,11 @@
 """The suites as source: imported anew with something changed, and the places in them at which a test failed."""
 
 import ast
+import hashlib
 import importlib.util
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from functools import cache
 from importlib.abc import MetaPathFinder
 from importlib.machinery import ModuleSpec, SourceFileLoader
 from pathlib import Path
@@ -17,6 +19,25 @@ SUITES = Path(xencbt.suites.__path__[0])
 
 Change = Callable[[str, str], ast.Module]
 """Makes of a module's name and source what is compiled instead."""
+
+
+@cache
+def closure_hash(module: str) -> str:
+    """Return the SHA-256 (hex) of a module of the suites and of all those that it comes to import."""
+    found, left = {module}, [module]
+    while left:
+        new = set(_imported(left.pop())) - found
+        found |= new
+        left += new
+    return hashlib.sha256(b"\0".join((SUITES / f"{each}.py").read_bytes() for each in sorted(found))).hexdigest()
+
+
+def _imported(module: str) -> Iterator[str]:
+    for node in ast.walk(ast.parse((SUITES / f"{module}.py").read_text(encoding="utf-8"))):
+        if isinstance(node, ast.ImportFrom) and node.module is not None:
+            package, _, name = node.module.rpartition(".")
+            yield from [name] if package == xencbt.suites.__name__ else ()
+            yield from (each.name for each in node.names if node.module == xencbt.suites.__name__)
 
 
 def import_changed(change: Change, given: Mapping[str, object] | None = None) -> None:

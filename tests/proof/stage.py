@@ -2,24 +2,25 @@
 
 import re
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from typing import Any
 
 import pytest
 
-import xencbt.fixtures.disks
 from tests.proof.lies import LIES, Lie
 from tests.proof.sites import Site
+from xencbt.fixtures import disks, images
 from xencbt.harness.nbd import NbdClient
 from xencbt.harness.nbd_protocol import NbdTrouble
 from xencbt.harness.outcome import Indeterminate, Ok, Outcome
 from xencbt.harness.session import Session
+from xencbt.harness.vhd import Piece
 from xencbt.harness.xe import ThinCli
 
 BEFORE = 4
-"""Calls before an assertion that may be lied about for it."""
+"""Calls before an assertion that may be lied about for it; as many of its own first ones, and of its last ones."""
 
 OBJECT = re.compile(r"OpaqueRef:[-0-9a-f]+|[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 
@@ -102,14 +103,25 @@ class Stage:
     @contextmanager
     def on_the_way(self) -> Iterator[None]:
         """Stand on the way of calls, transfers, reads over NBD and xe commands."""
-        calling, running, reading = Session._outcome, ThinCli.run, NbdClient._recorded
-        disks = xencbt.fixtures.disks
-        exporting, importing = vars(disks)["export_range"], vars(disks)["import_ranges"]
+        with pytest.MonkeyPatch.context() as patch:
+            self._hear_calls(patch)
+            self._hear_transfers(patch)
+            self._hear_images(patch)
+            self._hear_commands(patch)
+            yield
+
+    def _hear_calls(self, patch: pytest.MonkeyPatch) -> None:
+        calling = Session._outcome
 
         def called(session: Session, method: str, params: tuple[Any, ...]) -> Outcome:
             if method.removeprefix("Async.").startswith(HARMLESS):
                 return calling(session, method, params)
             return self.between(method, params, lambda: calling(session, method, params))
+
+        patch.setattr(Session, "_outcome", called)
+
+    def _hear_transfers(self, patch: pytest.MonkeyPatch) -> None:
+        exporting, importing = vars(disks)["export_range"], vars(disks)["import_ranges"]
 
         def exported(session: Session, ref: str, *of: int) -> Outcome:
             return self.between("export", (ref, *of), lambda: exporting(session, ref, *of))
@@ -117,6 +129,34 @@ class Stage:
         def imported(session: Session, ref: str, ranges: Any, **given: Any) -> Outcome:
             places = tuple(offset for offset, _ in ranges)
             return self.between("import", (ref, *places), lambda: importing(session, ref, ranges, **given))
+
+        patch.setattr(disks, "export_range", exported)
+        for module in (disks, images):
+            patch.setattr(module, "import_ranges", imported)
+
+    def _hear_images(self, patch: pytest.MonkeyPatch) -> None:
+        exporting, importing = vars(images)["export_pieces"], vars(images)["import_image"]
+
+        def exported(session: Session, ref: str, size: int, take: Callable[[Piece], None], **given: Any) -> Outcome:
+            pieces: list[Piece] = []
+
+            def call() -> Outcome:
+                outcome: Outcome = exporting(session, ref, size, pieces.append, **given)
+                return Ok(pieces) if isinstance(outcome, Ok) else outcome
+
+            outcome = self.between("export as VHD", (ref, size), call)
+            for piece in outcome.value if isinstance(outcome, Ok) and isinstance(outcome.value, list) else ():
+                take(piece)
+            return outcome
+
+        def imported(session: Session, ref: str, body: Iterable[bytes], length: int, **given: Any) -> Outcome:
+            return self.between("import", (ref, length), lambda: importing(session, ref, body, length, **given))
+
+        patch.setattr(images, "export_pieces", exported)
+        patch.setattr(images, "import_image", imported)
+
+    def _hear_commands(self, patch: pytest.MonkeyPatch) -> None:
+        running, reading = ThinCli.run, NbdClient._recorded
 
         def run(xe: ThinCli, *words: str, **given: Any) -> object:
             outcome = self.between("xe", words, lambda: Ok(running(xe, *words, **given)))
@@ -128,23 +168,20 @@ class Stage:
                 raise NbdTrouble("a lie")
             return outcome.value
 
-        with pytest.MonkeyPatch.context() as patch:
-            patch.setattr(Session, "_outcome", called)
-            patch.setattr(ThinCli, "run", run)
-            patch.setattr(NbdClient, "_recorded", read)
-            patch.setattr(disks, "export_range", exported)
-            patch.setattr(disks, "import_ranges", imported)
-            yield
+        patch.setattr(ThinCli, "run", run)
+        patch.setattr(NbdClient, "_recorded", read)
 
 
 def lies(heard: list[Heard], times: list[tuple[int, int]]) -> Iterator[tuple[int, Told]]:
     """Yield the lies that may be noticed at an assertion that was made at these `times`, the likelier ones first.
 
     Each with the number of the call at which it begins. Those about fields of records come later, being many; within
-    each sort those about close calls come first, and those that last before those that are told once.
+    each sort those about close calls come first (what an assertion asks for last, and first, and what was asked before
+    it), and those that last before those that are told once.
     """
     close: list[int] = []
     for begins, ends in dict.fromkeys((times[0], times[-1])):
+        close += reversed(range(max(begins, ends - BEFORE), ends))
         close += range(begins, min(ends, begins + BEFORE))
         close += reversed(range(max(0, begins - BEFORE), begins))
     for about_fields in (False, True):

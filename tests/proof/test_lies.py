@@ -11,6 +11,7 @@ from xencbt.harness.xe_words import XeResult
 RECORD = dict.fromkeys(FIELDS, "something")
 TRUTHS: tuple[Outcome, ...] = (
     *(Ok(value) for value in ("", "a", "4096", "OpaqueRef:a", True, 3, ["a"], {}, b"ab", [RECORD], RECORD)),
+    Ok([(0, b"ab"), (65536, b"c")]),
     Ok({"OpaqueRef:a": RECORD}),
     *(Ok(base64.b64encode(bitmap).decode()) for bitmap in (b"\x0f\xf0", b"\0\0", b"\xff\xff")),
     *(Ok(XeResult(code, "true\n", "")) for code in (0, 1)),
@@ -33,6 +34,7 @@ def test_a_lie_is_told_of_something_and_is_none(lie: Lie) -> None:
         ("another value", Ok(True), Ok(False)),
         ("another cbt_enabled", Ok({"cbt_enabled": True, "x": 1}), Ok({"cbt_enabled": False, "x": 1})),
         ("another type", Ok({"a": {"type": "user"}}), Ok({"a": {"type": "userx"}})),
+        ("another value", Ok([(0, b"\0"), (65536, b"\xf0a")]), Ok([(0, b"\0"), (65536, b"\x0fa")])),
         ("a bitmap with one bit less", Ok("Dw=="), Ok("Bw==")),
         ("a bitmap with a last bit more", Ok("DwA="), Ok("DwE=")),
         ("allowed", Failed("VDI_IN_USE"), Ok("")),

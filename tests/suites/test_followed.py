@@ -35,4 +35,4 @@ def test_nobody_waits_for_a_task_that_is_gone(lab: Lab, faults: Faults, fault: F
     assert len(followed) == 1 + isinstance(fault, Duplicate)
     for gone in followed:
         later = calls[calls.index(gone) + 1 :]
-        assert [each for each in later if each.method == "event.from" and gone.params[0] in str(each.params)] == []
+        assert [each for each in later if each.method == "event.from" and str(gone.params[0]) in str(each.params)] == []
