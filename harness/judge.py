@@ -258,6 +258,8 @@ class Judge:
 
     def bundle(self, finding: Finding, alternatives: Sequence[Alternative]) -> Bundle:
         """Make the bundle of the failure in which the latest test ended; raises Inexpressible where there is none."""
+        if self.bench.gone is not None:
+            raise Inexpressible(f"nothing can be replayed any more: {self.bench.gone}")
         if self.recorder.trace.overflowed:
             raise Inexpressible("it took too many calls")
         events = self.recorder.trace.events

@@ -15,3 +15,5 @@ def test_a_host_that_does_not_come_back_fails(tmp_path: Path) -> None:
     assert ran.verdicts == {"FAULT-05": "fail"}, ran.stdout
     assert ran.document["problems"] == []
     assert ran.exit == 1
+    (test,) = ran.tests.values()
+    assert test["evidence"]["unreplayable"].startswith("nothing can be replayed any more: the target did not come back")
