@@ -198,6 +198,7 @@ TWO, MIDDLE = {1, 2, 3}, {2, 3}
 SHOWN = {
     "only-the-last-log-is-listed": Shown(over_two_steps, TWO, MIDDLE),
     "logs-are-joined-by-exclusive-or": Shown(over_two_steps, TWO, {1, 3}),
+    "joined-logs-are-coarser": Shown(over_two_steps, TWO, {0, *TWO}),
     "the-earlier-log-is-listed-too": Shown(one_step, MIDDLE, TWO),
     "any-order-is-listed": Shown(reversed_order, UNRELATED, MIDDLE),
     "unrelated-disks-list-their-writes": Shown(from_another_disk, UNRELATED, {1, 2}),
