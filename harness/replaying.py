@@ -8,18 +8,18 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from xencbt.fixtures.control import ControlRefused
-from xencbt.fixtures.disks import CREATING, Disk
 from xencbt.fixtures.replacing import replacing
-from xencbt.fixtures.vms import Vm
+from xencbt.harness.calling import Calls
 from xencbt.harness.capabilities import MAIN
 from xencbt.harness.errors import HarnessError
 from xencbt.harness.lines import Lines
-from xencbt.harness.outcome import Failed, Indeterminate, Ok, Outcome
+from xencbt.harness.objects import Objects
+from xencbt.harness.outcome import Failed, Ok, Outcome
 from xencbt.harness.rawdisk import export_range, import_ranges
 from xencbt.harness.verdicts import Blocked, Undecided, Violation
 from xencbt.harness.witness.content import writes_of
-from xencbt.harness.witness.naming import Naming, Normal, found_at
-from xencbt.harness.witness.vocabulary import NULL, VERBS, Anything, Given, class_of
+from xencbt.harness.witness.naming import Normal
+from xencbt.harness.witness.vocabulary import class_of
 
 if TYPE_CHECKING:
     from xencbt.fixtures.lab import Lab
@@ -27,13 +27,6 @@ if TYPE_CHECKING:
     from xencbt.proxies.interceptor import Interceptor
 
 Saw = Mapping[str, Normal]
-
-NOBODY = "OpaqueRef:00000000-0000-4000-8000-00000000dead"
-NOBODY_UUID = "00000000-0000-4000-8000-00000000dead"
-"""What no host has: made up for "nobody"."""
-
-DISK_CALLS = frozenset({"enable", "disable", "on-boot", "data-destroy", "destroy", "resize", "list", "nbd-info"})
-TAKES_POWER = frozenset({"start", "pause", "unpause", "suspend", "resume", "checkpoint-vm"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,37 +68,28 @@ def replay(lab: Lab, steps: Sequence[Step], interceptor: Callable[[], Intercepto
 class _Replaying:
     def __init__(self, lab: Lab, open_now: ExitStack, interceptor: Callable[[], Interceptor] | None) -> None:
         self._lab = lab
-        self._naming = Naming()
-        self._disks: dict[str, Disk] = {}
-        self._vms: dict[str, Vm] = {}
         self._open = open_now
         self._conditions: dict[str, ExitStack] = {}
+        self._objects = Objects(lab)
         self._lines = Lines(lab, open_now, interceptor)
-        for kind, repository in lab.bench.repositories.items():
-            if self._naming.alias(repository.ref) is None:
-                self._naming.call(f"sr:{kind}", repository.ref, repository.uuid)
-        self._naming.call("host", lab.bench.product.host_ref)
+        self._calls = Calls(lab, self._objects, self._lines)
 
     def step(self, step: Step) -> Saw | None:
         """Carry out one step; None where an object it needs was never made."""
-        if any(self._naming.ref(alias) is None for alias in step.uses):
+        if not self._objects.knows(step):
             return None
-        outcome = self._deeds.get(step.do, _Replaying._call)(self, step)
+        deed = self._deeds.get(step.do)
+        outcome = self._calls.make(step) if deed is None else deed(self, step)
         if outcome is None:
             return None
-        value = outcome.value if isinstance(outcome, Ok) else None
-        if step.makes:
-            self._made(step, value)
-        for alias, path in step.names.items():
-            found = found_at(value, path)
-            if isinstance(found, str) and found != NULL:
-                self._name(alias, found)
+        self._objects.learn(step, outcome.value if isinstance(outcome, Ok) else None)
         return self._saw(step, outcome)
 
     def _saw(self, step: Step, outcome: Outcome) -> Saw:
+        naming = self._objects.naming
         if not isinstance(outcome, Ok):
-            return self._naming.outcome(outcome, step.do)
-        naming, value = self._naming, outcome.value
+            return naming.outcome(outcome, step.do)
+        value = outcome.value
         match step.do:
             case "heal" if isinstance(value, tuple):
                 return {"ok": naming.unseen(value)}
@@ -120,103 +104,6 @@ class _Replaying:
             case _:
                 return naming.outcome(outcome, step.do)
 
-    # --- objects ------------------------------------------------------------------------------------------------------
-
-    def _ref(self, alias: str) -> str:
-        if alias == "null":
-            return NULL
-        if alias == "nobody":
-            return NOBODY
-        if alias.startswith("sr:"):
-            return self._lab.sr(alias.removeprefix("sr:")).ref
-        ref = self._naming.ref(alias)
-        if ref is None:
-            raise HarnessError(f"{alias} was never made")
-        return ref
-
-    def _made(self, step: Step, value: object) -> None:
-        if step.do == "lend":  # not ours: nothing but its tracking may be switched
-            disk = self._disks[step.makes]
-            self._naming.call(step.makes, disk.ref, disk.uuid)
-        elif isinstance(value, str) and value and step.do != "attach":
-            self._name(step.makes, value)
-        elif isinstance(value, str) and value:
-            self._naming.call(step.makes, value)
-
-    def _found_made(self, disk: Disk) -> str | None:
-        """Return the snapshot that a call made whose answer was lost: one that nobody knows yet."""
-        known = self._lab.session.call("VDI.get_snapshots", disk.ref)
-        refs = known.value if isinstance(known, Ok) and isinstance(known.value, list) else []
-        return next((str(ref) for ref in refs if self._naming.alias(str(ref)) is None), None)
-
-    def _name(self, alias: str, ref: str) -> None:
-        cls = class_of(alias)
-        if cls == "VDI":
-            if not self._lab.journal.made(ref):
-                raise Blocked(f"{alias} would be a disk that the run did not make")
-            disk = self._lab.disk_at(ref)
-            self._disks[alias] = disk
-            self._naming.call(alias, ref, disk.uuid)
-        elif cls == "VM":
-            if alias not in self._vms:
-                uuid = str(self._lab.session.value("VM.get_uuid", ref))
-                self._vms[alias] = Vm(self._lab, ref, uuid)
-            self._naming.call(alias, ref, self._vms[alias].uuid)
-        else:
-            self._naming.call(alias, ref)
-
-    def _disk(self, alias: str) -> Disk | None:
-        return self._disks.get(alias)
-
-    def _vm(self, alias: str) -> Vm:
-        vm = self._vms.get(alias)
-        if vm is None:
-            raise HarnessError(f"{alias} is no VM that was made")
-        return vm
-
-    # --- calls --------------------------------------------------------------------------------------------------------
-
-    def _call(self, step: Step) -> Outcome | None:
-        verb = VERBS[step.do]
-        disk = self._disk(str(step.given.get("disk", step.given.get("earlier", ""))))
-        params = [self._param(part, step) for part in verb.shape]
-        if step.do in TAKES_POWER:
-            self._lab.consent("vm-power")
-        if disk is not None and step.do == "resize":
-            self._lab.fenced(step.given["size"], disk.sr)
-        if disk is not None and (step.do in DISK_CALLS or verb.method.removeprefix("VDI.") in CREATING):
-            return self._on_disk(step, disk, verb.method.removeprefix("VDI."), params[1:])
-        outcome = self._lines.send(step, verb.method, *params)
-        if step.do in {"destroy-vm", "detach"} and isinstance(outcome, Ok):
-            self._lab.journal.removed_ref(str(params[0]))
-        return outcome
-
-    def _on_disk(self, step: Step, disk: Disk, operation: str, params: list[object]) -> Outcome:
-        if operation == "pool_migrate":
-            self._lab.consent("migrate")
-        if operation not in CREATING:
-            disk.about_to(operation)
-            outcome = self._lines.send(step, f"VDI.{operation}", disk.ref, *params)
-            if operation == "destroy" and isinstance(outcome, Ok):
-                self._lab.journal.removed_ref(disk.ref)
-            return outcome
-        token = disk.intend(operation)
-        outcome = self._lines.send(step, f"VDI.{operation}", disk.ref, *params)
-        disk.made_of(token, outcome, self._lab.session)
-        found = self._found_made(disk) if isinstance(outcome, Indeterminate) and operation == "snapshot" else None
-        if found is not None and step.makes and disk.made_of(token, Ok(found), self._lab.session) is not None:
-            self._name(step.makes, found)
-        return outcome
-
-    def _param(self, part: object, step: Step) -> object:
-        if isinstance(part, Anything):
-            return "xencbt VM"
-        if not isinstance(part, Given):
-            return part
-        value = step.given[part.name]
-        kind = VERBS[step.do].takes[part.name]
-        return self._ref(value) if kind in {"VDI", "VM", "VBD", "SR", "PBD"} else value
-
     # --- deeds --------------------------------------------------------------------------------------------------------
 
     def _create(self, step: Step) -> Outcome:
@@ -227,23 +114,22 @@ class _Replaying:
 
     def _lend(self, step: Step) -> Outcome:
         disk = self._lab.seeded_disk(str(step.given["sr"]).removeprefix("sr:"))
-        if step.makes:
-            self._disks[step.makes] = disk
+        self._objects.keep(step.makes, disk)
         return Ok(disk.ref)
 
     def _create_vm(self, step: Step) -> Outcome:
         vm = self._lab.create_vm()
-        self._vms[step.makes] = vm
+        self._objects.keep(step.makes, vm)
         return Ok(vm.ref)
 
     def _attach(self, step: Step) -> Outcome:
-        disk = self._disk(step.given["disk"])
+        disk = self._objects.disk(step.given["disk"])
         if disk is None:
             raise Blocked(f"{step.given['disk']} is no disk that could be attached")
-        return self._vm(step.given["vm"]).attempt_attach(disk, mode=step.given["mode"])
+        return self._objects.vm(step.given["vm"]).attempt_attach(disk, mode=step.given["mode"])
 
     def _derive_vm(self, step: Step) -> Outcome:
-        vm = self._vm(step.given["vm"])
+        vm = self._objects.vm(step.given["vm"])
         match step.do:
             case "snapshot-vm":
                 made = vm.snapshot()
@@ -254,14 +140,13 @@ class _Replaying:
                 made = vm.clone()
             case _:
                 made = vm.copy(str(step.given["sr"]).removeprefix("sr:"))
-        if step.makes:
-            self._vms[step.makes] = made
+        self._objects.keep(step.makes, made)
         return Ok(made.ref)
 
     def _revert(self, step: Step) -> Outcome:
-        snapshot = self._vm(step.given["snapshot"])
+        snapshot = self._objects.vm(step.given["snapshot"])
         source = str(self._lab.session.value("VM.get_snapshot_of", snapshot.ref))
-        vm = next((each for each in self._vms.values() if each.ref == source), None)
+        vm = self._objects.vm_at(source)
         if vm is None:
             raise Blocked("the VM of the snapshot is none that was made")
         with replacing(self._lab, vm.every_disk, snapshot.every_disk(), how="revert") as call:
@@ -269,10 +154,10 @@ class _Replaying:
 
     def _write(self, step: Step) -> Outcome:
         self._lab.require("raw-import")
-        return import_ranges(self._lab.session, self._ref(step.given["disk"]), writes_of(step.given["ranges"]))
+        return import_ranges(self._lab.session, self._objects.ref(step.given["disk"]), writes_of(step.given["ranges"]))
 
     def _guest_write(self, step: Step) -> Outcome | None:
-        disk = self._disk(step.given["disk"])
+        disk = self._objects.disk(step.given["disk"])
         if disk is None:
             return None
         try:
@@ -284,11 +169,11 @@ class _Replaying:
     def _read(self, step: Step) -> Outcome:
         self._lab.require("raw-export")
         return export_range(
-            self._lab.session, self._ref(step.given["disk"]), step.given["offset"], step.given["length"]
+            self._lab.session, self._objects.ref(step.given["disk"]), step.given["offset"], step.given["length"]
         )
 
     def _nbd_read(self, step: Step) -> Outcome:
-        disk = self._disk(step.given["disk"])
+        disk = self._objects.disk(step.given["disk"])
         if disk is None:
             raise Blocked(f"{step.given['disk']} is no disk that could be served")
         try:
@@ -300,7 +185,7 @@ class _Replaying:
     def _reading(self, step: Step) -> Outcome:
         of = str(step.given["of"])
         name = step.given.get("field", "record")
-        return self._lines.send(step, f"{class_of(of)}.get_{name}", self._ref(of))
+        return self._lines.send(step, f"{class_of(of)}.get_{name}", self._objects.ref(of))
 
     def _all_records(self, step: Step) -> Outcome:
         return self._lines.session(step.line).call(f"{step.given['of']}.get_all_records")
@@ -309,15 +194,11 @@ class _Replaying:
         return self._lines.session(step.line).call("message.get_all_records")
 
     def _find(self, step: Step) -> Outcome:
-        disk = self._disk(step.given["uuid_of"])
-        return self._lines.session(step.line).call("VDI.get_by_uuid", NOBODY_UUID if disk is None else disk.uuid)
+        return self._lines.session(step.line).call("VDI.get_by_uuid", self._objects.uuid(step.given["uuid_of"]))
 
     def _xe(self, step: Step) -> Outcome:
         given = step.given
-        uuids = [
-            NOBODY_UUID if (disk := self._disk(str(given.get(name, "")))) is None else disk.uuid
-            for name in ("disk", "later")
-        ]
+        uuids = [self._objects.uuid(str(given.get(name, ""))) for name in ("disk", "later")]
         words = [str(given["command"])]
         if "later" in given:
             words += [f"vdi-from-uuid={uuids[0]}", f"vdi-to-uuid={uuids[1]}"]
@@ -356,7 +237,7 @@ class _Replaying:
             stack.close()
 
     def _arm(self, step: Step) -> None:
-        self._lines.arm(step.given["faults"], self._disk(str(step.given.get("disk", ""))))
+        self._lines.arm(step.given["faults"], self._objects.disk(str(step.given.get("disk", ""))))
 
     def _heal(self, _: Step) -> Outcome:
         return Ok(self._lines.heal())
