@@ -6,6 +6,8 @@ import re
 LENGTH = 16
 """Hexadecimal digits of a fingerprint."""
 
+FINGERPRINT = re.compile(rf"[0-9a-f]{{{LENGTH}}}", re.ASCII)
+
 _VARYING: tuple[tuple[re.Pattern[str], str], ...] = (
     (re.compile(r"OpaqueRef:(?:NULL\b|[0-9A-Za-z-]+…?)"), "<ref>"),
     (re.compile(r"\b[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}\b"), "<uuid>"),

@@ -10,7 +10,7 @@ from xencbt.harness.fingerprint import fingerprint
 from xencbt.harness.ledger import Issue
 from xencbt.harness.verdicts import Verdict
 from xencbt.harness.witness.bundles import Subject
-from xencbt.harness.witness.checking import Answer, saw_in_words
+from xencbt.harness.witness.checking import Answer
 from xencbt.harness.witness.concluding import Conclusion, Word
 
 
@@ -53,7 +53,6 @@ class KnownIssues:
         verdict, reason = self._verdict(issue, concluded)
         if verdict is Verdict.KNOWN:
             self.holding.append(issue)
-        check = issue.witness.check
         return Finding(
             id=f"{ISSUE}{issue.id}",
             requirement=(issue.requirement,),
@@ -63,8 +62,8 @@ class KnownIssues:
             duration_s=round(duration_s, 3),
             issue=issue.as_row(),
             evidence=Evidence(
-                expected=check.words(),
-                actual=saw_in_words(check.saw, check.expected[0]) if concluded is None else concluded.reason,
+                expected=issue.witness.check.words(),
+                actual="" if concluded is None else concluded.reason,
                 steps=issue.witness.words(),
             ),
         )
@@ -79,11 +78,12 @@ class KnownIssues:
             return Verdict.STALE, f"{who} is fixed: {concluded.reason}; take it out of the ledger"
         if concluded.answer is Answer.SAME:
             return Verdict.KNOWN, f"{who}: {issue.reason or concluded.reason}"
-        return Verdict.FAIL, f"{who} fails in another way: {concluded.reason}"
+        return Verdict.FAIL, f"{who} is {concluded.reason}"
 
     def as_json(self) -> dict[str, Any]:
         """Return plain JSON data for the run's record."""
         return {
             "judged": [issue.id for issue in self.judged],
+            "expired": [issue.id for issue in self.judged if issue.expired(self.today)],
             "ignored": [{"id": issue.id, "reason": why} for issue, why in self.ignored],
         }

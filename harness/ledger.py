@@ -3,14 +3,15 @@
 import datetime as dt
 import re
 import tomllib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from xencbt.harness.catalogue import CATALOGUE
 from xencbt.harness.errors import UsageError
-from xencbt.harness.fingerprint import LENGTH
+from xencbt.harness.fingerprint import FINGERPRINT, LENGTH
 from xencbt.harness.versions import VersionRange
 from xencbt.harness.witness.bundles import Subject
 from xencbt.harness.witness.steps import BadWitness
@@ -23,7 +24,6 @@ SOON = dt.timedelta(days=30)
 """How long before its end an entry counts as expiring soon."""
 
 _ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._#-]{0,60}", re.ASCII)
-_FINGERPRINT = re.compile(rf"[0-9a-f]{{{LENGTH}}}", re.ASCII)
 _LINK = re.compile(r"https?://[^\s<>\"]{1,400}", re.ASCII)
 _KEYS = {"id", "requirement", "fingerprint", "reason", "link", "owner", "expires", "target", "steps", "check", "seen"}
 _OPTIONAL = {"target", "reason", "seen"}
@@ -77,20 +77,46 @@ class Issue:
 
 
 def load_ledger(path: Path) -> tuple[Issue, ...]:
-    """Read the ledger in a file; raises BadLedger."""
+    """Read the ledger in a file; raises BadLedger, naming the file."""
+    text = ledger_text(path)
+    with telling(path):
+        return parsed(text)
+
+
+def ledger_text(path: Path) -> str:
+    """Read the text of a ledger as it is, line ends and all; raises BadLedger, naming the file."""
     try:
         with path.open("rb") as file:
             data = file.read(LARGEST_LEDGER + 1)
-        return read_ledger(tomllib.loads(_bounded(data).decode()))
     except OSError as error:
         raise BadLedger(f"cannot read the ledger {path}: {error}") from error
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError, RecursionError) as error:
-        raise BadLedger(f"{path} is no TOML: {error}") from error
+    with telling(path):
+        try:
+            return bounded(data).decode()
+        except UnicodeDecodeError as error:
+            raise BadLedger(f"no TOML: {error}") from error
+
+
+def parsed(text: str) -> tuple[Issue, ...]:
+    """Read the text of a ledger; raises BadLedger."""
+    try:
+        data = tomllib.loads(text)
+    except (ValueError, RecursionError) as error:
+        raise BadLedger(f"no TOML: {error}") from error
+    return read_ledger(data)
+
+
+@contextmanager
+def telling(path: Path) -> Iterator[None]:
+    """Say of which file a BadLedger is."""
+    try:
+        yield
     except BadLedger as bad:
         raise BadLedger(f"{path}: {bad}") from bad
 
 
-def _bounded(data: bytes) -> bytes:
+def bounded(data: bytes) -> bytes:
+    """Return what may be in a ledger; raises BadLedger where it is too large."""
     if len(data) > LARGEST_LEDGER:
         raise BadLedger(f"larger than {LARGEST_LEDGER} bytes")
     return data
@@ -137,7 +163,7 @@ def _issue(entry: Mapping[str, Any]) -> Issue:
     return Issue(
         id=_matching(entry, "id", _ID, "a plain word"),
         requirement=_text(entry, "requirement"),
-        fingerprint=_matching(entry, "fingerprint", _FINGERPRINT, f"{LENGTH} hexadecimal digits"),
+        fingerprint=_matching(entry, "fingerprint", FINGERPRINT, f"{LENGTH} hexadecimal digits"),
         link=_matching(entry, "link", _LINK, "an http(s) URL"),
         owner=_text(entry, "owner"),
         expires=expires,

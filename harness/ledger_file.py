@@ -3,14 +3,15 @@
 import datetime as dt
 import json
 import re
-import tomllib
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
+from itertools import pairwise
 from typing import Any
 
-from xencbt.harness.ledger import SCHEMA, BadLedger, Issue, read_ledger
+from xencbt.harness.ledger import SCHEMA, BadLedger, Issue, parsed
 
-_HEADER = re.compile(r"^\[\[issue\]\]\s*(?:#.*)?$", re.MULTILINE)
+_HEADER = re.compile(r"\[\[issue\]\]\s*(?:#.*)?$")
+_SILENT = re.compile(r"\s*(?:#.*)?$")
 _SEEN = re.compile(r"^seen = .*$", re.MULTILINE)
 NEW = f'schema = "{SCHEMA}"\n'
 """A ledger without entries."""
@@ -27,28 +28,20 @@ def added(text: str, issue: Issue) -> str:
 
 def updated(text: str, *, gone: Collection[str], seen: Mapping[str, str]) -> str:
     """Return the ledger without the entries `gone`, and with what is told of those `seen`, both by id."""
-    head, *blocks = _blocks(text)
+    head, blocks = _blocks(text)
     issues = parsed(text)
     if len(blocks) != len(issues):
         raise BadLedger("entries of this file do not begin with a line [[issue]] each: change it by hand")
-    kept = [
-        _with_seen(block, seen[issue.id]) if issue.id in seen else block
-        for block, issue in zip(blocks, issues, strict=True)
-        if issue.id not in gone
-    ]
-    changed = head + "".join(kept)
+    changed = head
+    for (block, after), issue in zip(blocks, issues, strict=True):
+        if issue.id not in gone:
+            changed += (_with_seen(block, seen[issue.id]) if issue.id in seen else block) + after
+        elif after.strip():
+            changed += after
     wanted = tuple(replace(issue, seen=seen.get(issue.id, issue.seen)) for issue in issues if issue.id not in gone)
     if parsed(changed) != wanted:
         raise BadLedger("this file is written in a way that cannot be changed without harm: change it by hand")
     return changed
-
-
-def parsed(text: str) -> tuple[Issue, ...]:
-    """Read the text of a ledger; raises BadLedger."""
-    try:
-        return read_ledger(tomllib.loads(text))
-    except tomllib.TOMLDecodeError as error:
-        raise BadLedger(f"no TOML: {error}") from error
 
 
 def entry_text(issue: Issue) -> str:
@@ -67,9 +60,24 @@ def entry_text(issue: Issue) -> str:
     return "\n".join(lines) + "\n"
 
 
-def _blocks(text: str) -> list[str]:
-    starts = [found.start() for found in _HEADER.finditer(text)]
-    return [text[start:end] for start, end in zip([0, *starts], [*starts, len(text)], strict=True)]
+def _blocks(text: str) -> tuple[str, list[tuple[str, str]]]:
+    """Return what stands before the first entry, and each entry with what stands between it and the next.
+
+    Comments right above an entry are its own; those that an empty line parts from it are nobody's.
+    """
+    lines = text.splitlines(keepends=True)
+    starts = [_above(lines, at) for at, line in enumerate(lines) if _HEADER.match(line)]
+    blocks = []
+    for start, end in pairwise([*starts, len(lines)]):
+        last = next(at for at in range(end, start, -1) if not _SILENT.match(lines[at - 1]))
+        blocks.append(("".join(lines[start:last]), "".join(lines[last:end])))
+    return "".join(lines[: starts[0]]) if starts else text, blocks
+
+
+def _above(lines: Sequence[str], at: int) -> int:
+    while at > 0 and lines[at - 1].lstrip().startswith("#"):
+        at -= 1
+    return at
 
 
 def _with_seen(block: str, seen: str) -> str:

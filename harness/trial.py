@@ -51,8 +51,8 @@ def _is_read(exchange: Exchange) -> bool:
     return (cls == "task" or call.startswith("get_")) and exchange.outcome.startswith("ok")
 
 
-def _named(issue: Issue) -> str:
-    return f"known issue {issue.id} ({issue.owner}, {issue.link}): {issue.reason or 'the same failure'}"
+def _named(issue: Issue, came: str) -> str:
+    return f"known issue {issue.id} ({issue.owner}, {issue.link}): {came}"
 
 
 class Trial:
@@ -65,7 +65,7 @@ class Trial:
         self._needs = needs
         self._judge = judge
         self._gathering = Gathering(requirements, known=self._known)
-        self._met: dict[str, Issue] = {}
+        self._met: dict[str, tuple[Issue, str]] = {}
         self._lab: Lab | None = None
         self._traceback = ""
         self._calls_before_body = 0
@@ -137,7 +137,7 @@ class Trial:
             examples=self._lab.examples if self._lab is not None else 0,
             unfired=sum(not receipt.fired for receipt in self.receipts),
             spent=self._judge.bench.budget.spent,
-            known="; ".join(map(_named, self._met.values())),
+            known="; ".join(_named(issue, came) for issue, came in self._met.values()),
         )
 
     def _known(self, failed: Classified) -> str | None:
@@ -146,8 +146,8 @@ class Trial:
         issue = self._judge.known_issues.matching(requirements, self._reason(failed), self._mask(failed.actual))
         if issue is None:
             return None
-        self._met[issue.id] = issue
-        return _named(issue)
+        self._met[issue.id] = issue, self._reason(failed)
+        return _named(*self._met[issue.id])
 
     def _tolerates(self, violation: AssertionError) -> bool:
         """Tell whether the search goes on over a failed example: its failure is known."""
@@ -172,7 +172,7 @@ class Trial:
 
     def _found(self, decided: Classified) -> Finding:
         lab = self._lab
-        met = next(iter(self._met.values()), None) if decided.verdict is Verdict.KNOWN else None
+        met = next((issue for issue, _ in self._met.values()), None) if decided.verdict is Verdict.KNOWN else None
         return Finding(
             issue=None if met is None else met.as_row(),
             id=self.id,
@@ -216,7 +216,7 @@ class Trial:
 
     def _evidence(self, decided: Classified) -> Evidence:
         kept = self._judge.recorder.kept
-        requirement = self._gathering.requirements[0]
+        requirement = (decided.violated or self._gathering.requirements)[0]
         return Evidence(
             expected=tuple(self._mask(each) for each in decided.expected),
             actual=self._mask(decided.actual),

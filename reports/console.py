@@ -34,7 +34,9 @@ def summary(run: Run, folder: Path | None = None, paint: Paint = _PLAIN, *, sinc
     if folder is not None:
         ending.append(f"reports  {folder}/")
     ending.append(last_line(run))
-    return "\n\n".join(filter(None, (failure_blocks(run, paint), requirement_table(run, paint), "\n".join(ending))))
+    return "\n\n".join(
+        filter(None, (failure_blocks(run, paint, folder), requirement_table(run, paint), "\n".join(ending)))
+    )
 
 
 def _proof(run: Run) -> list[str]:
@@ -66,7 +68,9 @@ def _known_issues(run: Run) -> list[str]:
     known = run.get("known_issues")
     if not known:
         return []
-    said = f"{len(known['judged'])} of the ledger replayed, {len(known['ignored'])} ignored"
+    expired = len(known.get("expired", ()))
+    said = f"{len(known['judged']) - expired} of the ledger replayed, {len(known['ignored'])} ignored"
+    said += f", {expired} expired and not tried" if expired else ""
     ignored = [f"{each['id']}: {each['reason']}" for each in known["ignored"]]
     return [_listed("known", said, ignored) if ignored else hanging("known", said, pad=len("verdict"))]
 

@@ -246,6 +246,7 @@ def _public(url: str) -> str:
 def _known_issues(event: Event) -> KnownIssuesRow:
     return KnownIssuesRow(
         judged=[str(each) for each in event["judged"]],
+        expired=[str(each) for each in event.get("expired", ())],
         ignored=[{"id": str(each["id"]), "reason": str(each["reason"])} for each in event["ignored"]],
     )
 

@@ -1,7 +1,9 @@
 """A failure as a reader needs it: what must hold, what came, how to see it happen, and the line that runs it again."""
 
+import shlex
 import textwrap
 from collections.abc import Iterable, Mapping
+from pathlib import Path
 from typing import Any
 
 from xencbt.harness.verdicts import Verdict
@@ -23,15 +25,17 @@ _PAD = len("requirement")
 _PLAIN = Paint()
 
 
-def failure_blocks(run: Run, paint: Paint = _PLAIN) -> str:
-    """Return a block for every test that failed or broke, empty when there is none."""
+def failure_blocks(run: Run, paint: Paint = _PLAIN, folder: Path | None = None) -> str:
+    """Return a block for every test that failed or broke, empty when there is none; `folder` is where the files are."""
     return "\n\n".join(
-        failure_block(test, run["requirements"], paint) for test in run["tests"] if test["verdict"] in SHOWN
+        failure_block(test, run["requirements"], paint, folder) for test in run["tests"] if test["verdict"] in SHOWN
     )
 
 
-def failure_block(test: FindingRow, requirements: Iterable[RequirementRow], paint: Paint = _PLAIN) -> str:
-    """Return everything a reader needs of one test that did not pass."""
+def failure_block(
+    test: FindingRow, requirements: Iterable[RequirementRow], paint: Paint = _PLAIN, folder: Path | None = None
+) -> str:
+    """Return everything a reader needs of one test that did not pass; without a `folder` it is for DIR to stand for."""
     own = [row for row in requirements if row["id"] in (test.get("violated") or test["requirement"])]
     evidence = test["evidence"]
     verdict = test["verdict"].upper()
@@ -52,16 +56,17 @@ def failure_block(test: FindingRow, requirements: Iterable[RequirementRow], pain
         lines += _exchange(evidence["exchange"])
     if test["verdict"] == Verdict.ERROR.value and evidence["traceback"]:
         lines += _body("traceback", _tail(evidence["traceback"]))
-    lines += _replay(evidence)
+    lines += _replay(evidence, "DIR" if folder is None else str(folder))
     if evidence["rerun"]:
         lines.append(f"  {'again':<{_PAD}}  {visible(evidence['rerun'])}")
     return "\n".join(lines)
 
 
-def _replay(evidence: EvidenceRow) -> list[str]:
+def _replay(evidence: EvidenceRow, folder: str) -> list[str]:
     replay, why = evidence.get("replay"), evidence.get("unreplayable")
     if replay:
-        return [f"  {'replay':<{_PAD}}  xencbt replay DIR/{visible(replay['bundle'])}"]
+        bundle = shlex.quote(f"{folder}/{replay['bundle']}")
+        return [f"  {'replay':<{_PAD}}  xencbt replay {visible(bundle)}"]
     return [_part("replay", f"none: {why}")] if why else []
 
 

@@ -2,7 +2,7 @@
 
 import json
 
-from xencbt.harness.findings import ISSUE
+from xencbt.harness.verdicts import Verdict
 from xencbt.reports.allure import history_id
 from xencbt.reports.run_json import Run
 
@@ -16,6 +16,6 @@ def render(run: Run) -> bytes:
             "comment": f"{issue['owner']}, until {issue['expires']}",
         }
         for test in run["tests"]
-        if (issue := test.get("issue")) and not test["id"].startswith(ISSUE)
+        if (issue := test.get("issue")) and test["verdict"] == Verdict.KNOWN.value
     ]
     return (json.dumps(known, ensure_ascii=False, indent=2) + "\n").encode("utf-8", "backslashreplace")

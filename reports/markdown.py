@@ -54,7 +54,7 @@ def _table(rows: Iterable[RequirementRow]) -> Iterator[str]:
 
 
 def _open(run: Run) -> Iterator[str]:
-    for verdict in ("blocked", "not exercised", "not run"):
+    for verdict in ("known", "blocked", "not exercised", "not run"):
         ids = [row["id"] for row in run["requirements"] if row["verdict"] == verdict]
         if ids:
             more = f" and {len(ids) - MOST_ROWS} more" if len(ids) > MOST_ROWS else ""

@@ -26,7 +26,7 @@ def full(plan: Mapping[str, Any]) -> str:
         *([hanging("warning", warning)] if warning else []),
         "",
     ]
-    lines += [_counts(plan), *_objects(plan), _role(plan), _estimate(plan), *_steps(plan)]
+    lines += [_counts(plan), *_objects(plan), _role(plan), _estimate(plan), *_ledger(plan), *_steps(plan)]
     for key, word in (("unsupported", "unsupported"), ("not_run", "not run")):
         for reason, tests in plan[key].items():
             lines += ["", hanging(f"{word:<12}", reason), *(f"  {_name(test)}" for test in tests)]
@@ -65,6 +65,14 @@ def _estimate(plan: Mapping[str, Any]) -> str:
         calls += f" ({guessed} tests nobody has measured yet: guessed)"
     limit = "" if plan["budget_s"] is None else f", within a budget of {duration(plan['budget_s'])}"
     return hanging("         ", f"{calls}, {spent}{limit}")
+
+
+def _ledger(plan: Mapping[str, Any]) -> list[str]:
+    replayed = plan["ledger"]["replayed"]
+    if not replayed:
+        return []
+    largest = f"on disks of up to {-(-plan['ledger']['largest_disk'] // MIB)} MiB"
+    return [hanging("ledger   ", f"replayed first, {largest}: known issues {', '.join(replayed)}")]
 
 
 def _steps(plan: Mapping[str, Any]) -> list[str]:

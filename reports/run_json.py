@@ -182,9 +182,13 @@ class IgnoredIssueRow(TypedDict):
 
 
 class KnownIssuesRow(TypedDict):
-    """The entries of the ledger: those that were replayed (each is a test `issue::ID`), and those that were ignored."""
+    """The entries of the ledger: those that were judged (each is a test `issue::ID`), and those that were ignored.
+
+    The `expired` ones are judged without a replay.
+    """
 
     judged: list[str]
+    expired: NotRequired[list[str]]
     ignored: list[IgnoredIssueRow]
 
 

@@ -64,7 +64,10 @@ def verdict_sentence(run: Run) -> str:
     match Exit(run["exit"]):
         case Exit.OK:
             part = " (a selection of its requirements)" if run["selection"]["filtered"] else ""
-            return f"Conforms: the {name} does what the documentation requires in {_and(run['chapters'])}{part}."
+            known = _deciding(run, Verdict.KNOWN)
+            conforms = "Conforms, but for known issues" if known else "Conforms"
+            but = f", except {', '.join(known)}" if known else ""
+            return f"{conforms}: the {name} does what the documentation requires in {_and(run['chapters'])}{part}{but}."
         case Exit.FAILED:
             return f"Does not conform: the {name} {_broken(run)}."
         case Exit.UNDECIDED:

@@ -3,6 +3,7 @@
 import json
 import os
 import shutil
+import stat
 import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -97,10 +98,12 @@ def _json(run: Run) -> bytes:
     return (json.dumps(run, ensure_ascii=False, indent=2) + "\n").encode("utf-8", "backslashreplace")
 
 
-def replace_file(path: Path, content: bytes) -> None:
-    """Write `path` so that it is at any time the old file or the whole new one."""
+def replace_file(path: Path, content: bytes, *, mode: int | None = None) -> None:
+    """Write `path` so that it is at any time the old file or the whole new one, with the permissions of `mode`."""
     making = path.with_name(f"{path.name}.tmp")
     with making.open("wb") as file:
+        if mode is not None:
+            os.fchmod(file.fileno(), stat.S_IMODE(mode))
         file.write(content)
         file.flush()
         os.fsync(file.fileno())

@@ -10,8 +10,18 @@ from typing import Any
 from xencbt.harness.commands import Commands
 from xencbt.harness.errors import UsageError
 from xencbt.harness.findings import ISSUE
-from xencbt.harness.ledger import SOON, Issue, Predicate, load_ledger
-from xencbt.harness.ledger_file import NEW, added, parsed, updated
+from xencbt.harness.ledger import (
+    SOON,
+    BadLedger,
+    Issue,
+    Predicate,
+    bounded,
+    ledger_text,
+    load_ledger,
+    parsed,
+    telling,
+)
+from xencbt.harness.ledger_file import NEW, added, updated
 from xencbt.harness.verdicts import Exit, Verdict
 from xencbt.harness.witness.bundles import load_bundle
 from xencbt.reports.plain import visible
@@ -89,22 +99,24 @@ def _add(chosen: argparse.Namespace) -> int:
         fingerprint=bundle.fingerprint,
         link=chosen.link,
         owner=chosen.owner,
-        expires=_date(chosen.expires),
+        expires=_date(chosen.expires, _today()),
         witness=bundle.witness,
         target=predicate,
         reason=" ".join(bundle.reason.split()),
     )
-    text = chosen.file.read_text(encoding="utf-8") if chosen.file.exists() else NEW
-    if any(other.id == issue.id for other in parsed(text)):
-        raise UsageError(f"{chosen.file}: issue {issue.id} is there already")
-    replace_file(chosen.file, added(text, issue).encode())
+    text = ledger_text(chosen.file) if chosen.file.exists() else NEW
+    with telling(chosen.file):
+        if any(other.id == issue.id for other in parsed(text)):
+            raise BadLedger(f"issue {issue.id} is there already")
+        _write(chosen.file, added(text, issue))
     print(f"{chosen.file}: {issue.id} added, a known failure of {issue.requirement} until {issue.expires}")
     return Exit.OK
 
 
 def _refresh(chosen: argparse.Namespace) -> int:
-    text = chosen.file.read_text(encoding="utf-8")
-    issues = parsed(text)
+    text = ledger_text(chosen.file)
+    with telling(chosen.file):
+        issues = parsed(text)
     run = read_run(chosen.folder).run
     if (
         not run["complete"]
@@ -122,10 +134,18 @@ def _refresh(chosen: argparse.Namespace) -> int:
     }
     gone = {issue.id for issue in issues if verdicts.get(issue.id) == Verdict.STALE.value}
     seen = _seen(run["started"], run["target"], verdicts, issues)
-    replace_file(chosen.file, updated(text, gone=gone, seen=seen).encode())
+    with telling(chosen.file):
+        _write(chosen.file, updated(text, gone=gone, seen=seen))
     for issue in issues:
         print(f"{issue.id:<16} {_became(issue, verdicts.get(issue.id), gone)}")
     return Exit.OK
+
+
+def _write(path: Path, text: str) -> None:
+    """Write a ledger where it really is, for whom it was; raises BadLedger where nobody could read it any more."""
+    place = path.resolve()
+    mode = place.stat().st_mode if place.exists() else None
+    replace_file(place, bounded(text.encode()), mode=mode)
 
 
 def _seen(
@@ -148,8 +168,11 @@ def _today() -> dt.date:
     return dt.datetime.now(dt.UTC).date()
 
 
-def _date(text: str) -> dt.date:
+def _date(text: str, today: dt.date) -> dt.date:
     try:
-        return dt.date.fromisoformat(text)
+        date = dt.date.fromisoformat(text)
     except ValueError:
         raise UsageError(f"--expires {text!r}: a date like 2027-01-31") from None
+    if date < today:
+        raise UsageError(f"--expires {text!r} is past: the entry would fail from the first day on")
+    return date

@@ -3,6 +3,7 @@
 from contextlib import nullcontext
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import Any
 
 import pytest
 
@@ -93,7 +94,7 @@ def pytest_collection_finish(session: pytest.Session) -> None:
         run.problem(judge.secrets.mask(told))
         return
     if planning is not None:
-        planning.plan = plan.as_json() | {"target": judge.describe()}
+        planning.plan = plan.as_json() | {"target": judge.describe(), "ledger": _ledger(judge, items)}
         return
     try:
         begin(config, items, absent)
@@ -107,6 +108,15 @@ def pytest_collection_finish(session: pytest.Session) -> None:
     for capability in absent:
         run.found(lacking(capability))
     _judge_known_issues(run, judge)
+
+
+def _ledger(judge: Judge, items: list[pytest.Item]) -> dict[str, Any]:
+    """Say what a run would do about the ledger: which entries it would replay, and the size of their largest disk."""
+    selected = judge.settings.requirements or {each for item in items for each in decided_by(item)}
+    today = judge.known_issues.today
+    replayed = [issue for issue in judge.select_issues(frozenset(selected)) if not issue.expired(today)]
+    sizes = [int(step.given.get("size", 0)) for issue in replayed for step in issue.witness.steps]
+    return {"replayed": [issue.id for issue in replayed], "largest_disk": max(sizes, default=0)}
 
 
 def _judge_known_issues(run: Run, judge: Judge) -> None:

@@ -10,7 +10,9 @@ from typing import Any
 
 from xencbt.harness.catalogue import CATALOGUE
 from xencbt.harness.errors import UsageError
+from xencbt.harness.fingerprint import FINGERPRINT
 from xencbt.harness.profiles import PROFILES
+from xencbt.harness.seeds import SEED_BITS
 from xencbt.harness.witness.steps import BadWitness
 from xencbt.harness.witness.witness import Witness, read_witness
 
@@ -20,6 +22,12 @@ LARGEST_BUNDLE = 4 << 20
 """Bytes of a file that are read."""
 
 MOST_NAME = 80
+_KEYS = frozenset(
+    (
+        *("schema", "test", "requirement", "reason", "fingerprint", "seed", "suite", "target", "steps", "check"),
+        *("words", "note", "exchange", "python", "xe"),
+    )
+)
 _DEFECT = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,80}", re.ASCII)
 
 
@@ -127,9 +135,12 @@ def read_bundle(data: object) -> Bundle:
     for each in requirement:
         if each not in CATALOGUE:
             raise BadWitness(f"requirement: the catalogue does not hold {each[:40]!r}")
+    unknown = sorted(str(key) for key in data if key not in _KEYS)
+    if unknown:
+        raise BadWitness(f"unknown key {unknown[0][:40]!r}")
     seed = data.get("seed")
-    if type(seed) is not int or seed < 0:
-        raise BadWitness("seed: must be a whole number")
+    if type(seed) is not int or not 0 <= seed < 1 << SEED_BITS:
+        raise BadWitness(f"seed: must be a whole number below {1 << SEED_BITS}")
     exchange = data.get("exchange")
     if exchange is not None and not isinstance(exchange, Mapping):
         raise BadWitness("exchange: must be a table")
@@ -137,7 +148,7 @@ def read_bundle(data: object) -> Bundle:
         test=_text(data, "test"),
         requirement=requirement,
         reason=_text(data, "reason"),
-        fingerprint=_text(data, "fingerprint"),
+        fingerprint=_fingerprint(data),
         seed=seed,
         suite=_text(data, "suite"),
         target=_subject(data.get("target")),
@@ -167,6 +178,13 @@ def _text(data: Mapping[str, Any], key: str) -> str:
     if not isinstance(value, str):
         raise BadWitness(f"{key}: must be a text")
     return value
+
+
+def _fingerprint(data: Mapping[str, Any]) -> str:
+    text = _text(data, "fingerprint")
+    if not FINGERPRINT.fullmatch(text):
+        raise BadWitness(f"fingerprint: {text[:40]!r} is none")
+    return text
 
 
 def _texts(data: Mapping[str, Any], key: str, *, fewest: int = 1) -> tuple[str, ...]:

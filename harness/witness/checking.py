@@ -51,11 +51,19 @@ class Check:
         """Say what `saw` is."""
         if any(allows(each, saw) for each in self.expected):
             return Answer.RIGHT
-        return Answer.SAME if self.way(saw) == self.way(self.saw) else Answer.OTHER
+        same = self.way(saw) == self.way(self.saw) and self._astray(saw) <= self._astray(self.saw)
+        return Answer.SAME if same else Answer.OTHER
 
     def way(self, saw: Saw) -> tuple[object, ...]:
         """Return in which way `saw` is wrong: two answers wrong in one way are one failure."""
         return way_of(self.expected[0], saw)
+
+    def _astray(self, saw: Saw) -> frozenset[int]:
+        """Return the blocks that a bitmap lacks, or marks beyond what it may: more of them are another failure."""
+        expected, marked = self.expected[0], marks_of(saw.get("ok")) or frozenset()
+        if "marks" in expected:
+            return _blocks(expected["marks"]) - marked
+        return marked - _blocks(expected["marks_at_most"]) if "marks_at_most" in expected else frozenset()
 
     def as_json(self) -> dict[str, Any]:
         """Return plain JSON data, which `read_check` reads back."""

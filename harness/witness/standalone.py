@@ -7,6 +7,7 @@ import argparse
 import base64
 import getpass
 import hashlib
+import http.client
 import os
 import re
 import socket
@@ -15,6 +16,8 @@ import struct
 import sys
 import time
 import urllib.parse
+import xml.parsers.expat
+import xmlrpc.client
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -29,6 +32,10 @@ NOBODY_UUID = "00000000-0000-4000-8000-00000000dead"
 
 class Trouble(Exception):
     """A step on the way could not be done: nothing is shown."""
+
+
+BROKEN = (OSError, Trouble, xmlrpc.client.Error, http.client.HTTPException, xml.parsers.expat.ExpatError)
+"""What says nothing of the failure: no host there, none that answers as one does, or a step that could not be done."""
 
 
 class Host:
@@ -342,12 +349,12 @@ def main(steps: Callable[[Host], dict[str, Any]], expected: Sequence[Mapping[str
     password = os.environ.get("XENCBT_PASSWORD") or getpass.getpass(f"Password of {chosen.user} at {chosen.url}: ")
     try:
         host = Host(chosen.url, chosen.user, password, srs, insecure=chosen.insecure)
-    except (OSError, XenAPI.Failure, Trouble) as error:
+    except (*BROKEN, XenAPI.Failure) as error:
         print(f"ERROR: {error}")
         return 4
     try:
         answer = steps(host)
-    except (OSError, Trouble) as error:
+    except BROKEN as error:
         print(f"ERROR: {error}")
         return 4
     else:
@@ -357,4 +364,7 @@ def main(steps: Callable[[Host], dict[str, Any]], expected: Sequence[Mapping[str
         print("FIXED" if fixed else "FAILED")
         return 0 if fixed else 1
     finally:
-        host.remove()
+        try:
+            host.remove()
+        except (*BROKEN, XenAPI.Failure) as error:
+            print(f"clean-up: {error}", file=sys.stderr)

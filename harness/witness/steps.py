@@ -3,6 +3,7 @@
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from math import isfinite
 from types import MappingProxyType
 from typing import Any
 
@@ -289,8 +290,8 @@ def _bounded(data: object) -> None:
             left += [*one.keys(), *one.values()]
         elif isinstance(one, list):
             left += one
-        elif not isinstance(one, str | int | float | bool | None):
-            raise BadWitness(f"saw: {type(one).__name__} is no plain value")
+        elif not isinstance(one, str | int | float | bool | None) or (isinstance(one, float) and not isfinite(one)):
+            raise BadWitness(f"saw: {str(one)[:40]} is no plain value")
 
 
 def _line(value: object) -> str:

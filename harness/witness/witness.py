@@ -32,7 +32,10 @@ def read_witness(data: object) -> Witness:
     """Read a witness from plain data that nobody vouches for; raises BadWitness."""
     if not isinstance(data, Mapping) or not {"steps", "check"} <= set(data):
         raise BadWitness("a witness has steps and check")
-    return Witness(read_steps(data["steps"]), read_check(data["check"]))
+    steps, check = read_steps(data["steps"]), read_check(data["check"])
+    if steps[-1].saw is not None and dict(steps[-1].saw) != dict(check.saw):
+        raise BadWitness("check: saw is not what the last step saw")
+    return Witness(steps, check)
 
 
 def step_in_words(step: Step) -> str:

@@ -17,8 +17,8 @@ from tests.harness.witness.examples import CHECK, STEPS
 from xencbt.harness.errors import UsageError
 from xencbt.harness.fingerprint import fingerprint
 from xencbt.harness.knowing import KnownIssues
-from xencbt.harness.ledger import BadLedger, Issue, Predicate, load_ledger, read_ledger
-from xencbt.harness.ledger_file import NEW, added, entry_text, parsed, updated
+from xencbt.harness.ledger import BadLedger, Issue, Predicate, ledger_text, load_ledger, parsed, read_ledger
+from xencbt.harness.ledger_file import NEW, added, entry_text, updated
 from xencbt.harness.verdicts import Verdict
 from xencbt.harness.witness.bundles import Subject
 from xencbt.harness.witness.concluding import conclude
@@ -146,6 +146,41 @@ def test_what_is_fixed_is_taken_out_and_what_was_seen_is_noted() -> None:
     assert updated(TEXT, gone=(), seen={}) == TEXT
 
 
+def test_comments_right_above_an_entry_are_its_own_and_others_stay() -> None:
+    first, second = entry_text(issue()), entry_text(issue(id="XS-2"))
+    text = f"# ours\n{NEW}\n# a section\n\n# of the first\n{first}# between\n\n# of the second\n{second}# the end\n"
+    without_first = updated(text, gone={"XS-1"}, seen={})
+    assert without_first == f"# ours\n{NEW}\n# a section\n\n# between\n\n# of the second\n{second}# the end\n"
+    assert updated(text, gone={"XS-2"}, seen={}) == text.replace(f"# of the second\n{second}", "")
+    assert updated(text, gone={"XS-1", "XS-2"}, seen={}).endswith("# a section\n\n# between\n\n# the end\n")
+
+
+def test_line_ends_stay_as_they_are(tmp_path: Path) -> None:
+    file = tmp_path / "ledger.toml"
+    file.write_bytes(TEXT.replace("\n", "\r\n").encode())
+    text = ledger_text(file)
+    assert text == TEXT.replace("\n", "\r\n")
+    assert [each.id for each in parsed(updated(text, gone={"XS-1"}, seen={}))] == ["XS-2"]
+    assert updated(text, gone=(), seen={}) == text
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        pytest.param(f"schema = {'9' * 5000}".encode(), id="a number too long to be one"),
+        pytest.param("schema = 'ü'".encode("latin-1"), id="not UTF-8"),
+        pytest.param(b"a = " + b"[" * 20_000, id="too deep"),
+        pytest.param(b"schema", id="no TOML"),
+        pytest.param(b"#" * ((8 << 20) + 1), id="too large"),
+    ],
+)
+def test_a_file_that_is_no_ledger_is_named(content: bytes, tmp_path: Path) -> None:
+    file = tmp_path / "ledger.toml"
+    file.write_bytes(content)
+    with pytest.raises(BadLedger, match=re.escape(str(file))):
+        load_ledger(file)
+
+
 def test_a_file_that_would_come_to_harm_is_left_alone() -> None:
     inline = NEW + f"issue = [{{ {', '.join(line for line in entry_text(issue()).splitlines()[1:8])} }}]\n"
     with pytest.raises(BadLedger):
@@ -198,6 +233,7 @@ def test_entries_about_other_targets_or_requirements_are_ignored_with_why() -> N
     known = KnownIssues.of([issue(), elsewhere, issue(id="XS-3", requirement="LIST-02")], TARGET, {"ENABLE-15"})
     assert known.as_json() == {
         "judged": ["XS-1"],
+        "expired": [],
         "ignored": [
             {"id": "XS-2", "reason": "the brand is 'XenServer', not 'XCP-ng'"},
             {"id": "XS-3", "reason": "LIST-02 is not selected"},

@@ -47,9 +47,13 @@ def test_the_same_failure_is_known_and_turns_nothing_red(folder: Path, workers: 
         "owner": "storage team",
         "expires": "2099-01-31",
     }
-    assert ran.document["known_issues"] == {"judged": ["XS-1"], "ignored": []}
+    assert ran.document["known_issues"] == {"judged": ["XS-1"], "expired": [], "ignored": []}
+    said = " ".join(ran.stdout.split())
+    assert "verdict Conforms, but for known issues: " in said
+    assert "in ENABLE (a selection of its requirements), except ENABLE-15." in said
+    assert "- known: ENABLE-15" in (ran.folder / "summary.md").read_text()
     allure = json.loads((ran.folder / "allure-known.json").read_text())
-    assert [each["issues"][0]["name"] for each in allure] == ["XS-1", "XS-1"]
+    assert [each["issues"][0]["name"] for each in allure] == ["XS-1"] * 3
     results = [json.loads(path.read_text()) for path in (ran.folder / "allure-results").glob("*-result.json")]
     assert {each["historyId"] for each in allure} <= {each["historyId"] for each in results}
 
@@ -78,12 +82,45 @@ def test_what_cannot_be_replayed_is_blocked_and_what_is_expired_fails(folder: Pa
     (folder / "expired.toml").write_text(text.replace("2099-01-31", "2020-01-31"))
     ran = run(folder, "expired", f"--defect={DEFECT}", ledger="expired.toml")
     assert (ran.exit, ran.tests["XS-1"]["verdict"]) == (1, "fail")
+    assert ran.tests["XS-1"]["evidence"]["actual"] == "", "it was not tried"
+    assert "0 of the ledger replayed, 0 ignored, 1 expired and not tried" in " ".join(ran.stdout.split())
     assert xencbt(folder, "issues", "check", "expired.toml").exit == 1
 
 
-def test_a_ledger_that_cannot_be_read_is_a_usage_error(folder: Path) -> None:
-    (folder / "bad.toml").write_text("schema = 1\n")
-    for words in (("run", *CHOSEN, "--known-issues", "bad.toml"), ("issues", "check", "bad.toml")):
+def test_a_plan_tells_what_would_be_replayed(folder: Path) -> None:
+    ran = xencbt(folder, "plan", *CHOSEN, "--known-issues", "issues.toml")
+    assert ran.exit == 0, ran.stderr
+    assert "ledger replayed first, on disks of up to 4 MiB: known issues XS-1" in " ".join(ran.stdout.split())
+    assert "ledger" not in xencbt(folder, "plan", *CHOSEN).stdout
+
+
+def test_an_entry_is_written_where_the_ledger_really_is_and_for_whom_it_was(folder: Path) -> None:
+    (folder / "real").mkdir()
+    real, link = folder / "real" / "private.toml", folder / "link.toml"
+    real.write_text('schema = "xencbt.issues/1"\n')
+    real.chmod(0o600)
+    link.symlink_to(real)
+    bundle = next((folder / "first" / "bundles").iterdir())
+    past = xencbt(folder, "issues", "add", "link.toml", str(bundle), *WHO, "--expires", "2020-01-31")
+    assert past.exit == 3
+    assert "is past" in past.stderr
+    made = xencbt(folder, "issues", "add", "link.toml", str(bundle), *WHO, "--expires", "2099-01-31")
+    assert made.exit == 0, made.stderr
+    assert link.is_symlink()
+    assert "XS-1" in real.read_text()
+    assert real.stat().st_mode & 0o777 == 0o600
+
+
+@pytest.mark.parametrize("text", ["schema = 1\n", f"schema = {'9' * 5000}\n"], ids=["no ledger", "no number"])
+def test_a_ledger_that_cannot_be_read_is_a_usage_error(folder: Path, text: str) -> None:
+    (folder / "bad.toml").write_text(text)
+    bundle = next((folder / "first" / "bundles").iterdir())
+    for words in (
+        ("run", *CHOSEN, "--known-issues", "bad.toml"),
+        ("issues", "check", "bad.toml"),
+        ("issues", "add", "bad.toml", str(bundle), *WHO, "--expires", "2099-01-31"),
+        ("issues", "refresh", "bad.toml", "first"),
+    ):
         ran = xencbt(folder, *words)
         assert ran.exit == 3
         assert "bad.toml" in ran.stderr

@@ -4,7 +4,9 @@ import json
 import os
 import subprocess
 import sys
+import threading
 from collections.abc import Iterator, Mapping
+from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 from typing import Any
 
@@ -120,6 +122,30 @@ def test_the_scripts_say_failed_and_fixed(failed: Ran, wrong: Target, right: Tar
             assert (ran.returncode, ran.stdout.splitlines()[-1:]) == (code, [word]), ran.stdout + ran.stderr
             assert target.password not in ran.stdout + ran.stderr
         assert disks(target) == before
+
+
+def test_a_script_says_error_where_nothing_is_shown(failed: Ran, wrong: Target, tmp_path: Path) -> None:
+    replay = a_replay(failed, PARTS[0])
+    (tmp_path / "again.py").write_text(replay["python"])
+    (tmp_path / "again.sh").write_text(replay["xe"])
+    cut_off = tmp_path / "xe"
+    cut_off.write_text(
+        f'#!/bin/bash\n[ $1 = vdi-enable-cbt ] || exec {sys.executable} {SHIM} "$@"\necho "Error: $SAID" >&2; exit 1\n'
+    )
+    cut_off.chmod(0o700)
+    command, environment = _xe(wrong, tmp_path)
+    for said in ("Connection refused (calling connect )", "A refusal in words that nobody knows"):
+        given = {**environment, "XE": str(cut_off), "SAID": said}
+        ran = subprocess.run(command, env=given, capture_output=True, text=True, timeout=60, check=False)
+        assert (ran.returncode, ran.stdout.splitlines()[-1].split(":")[0]) == (4, "ERROR"), ran.stdout + ran.stderr
+    with HTTPServer(("127.0.0.1", 0), BaseHTTPRequestHandler) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        words = [f"http://127.0.0.1:{server.server_port}", "--sr", "x"]
+        python = [sys.executable, str(tmp_path / "again.py"), *words]
+        given = {**os.environ, "XENCBT_PASSWORD": "x"}
+        ran = subprocess.run(python, env=given, capture_output=True, text=True, timeout=60, check=False)
+        server.shutdown()
+    assert (ran.returncode, ran.stdout.split(":")[0]) == (4, "ERROR"), ran.stdout + ran.stderr
 
 
 def _python(target: Target, folder: Path) -> tuple[list[str], Mapping[str, str]]:

@@ -59,7 +59,7 @@ def test_lost_blocks_are_asked_for_and_more_may_be_marked() -> None:
     check = made(marks(3, 7), marks(3))
     assert check.decide(marks(3, 7)) is Answer.RIGHT
     assert check.decide(marks(3, 7, 9)) is Answer.RIGHT
-    assert check.decide(marks(7)) is Answer.SAME
+    assert check.decide(marks(3, 9)) is Answer.SAME
     assert check.decide(marks(3, 7, size=9)) is Answer.OTHER
     assert check.decide({"ok": {"no bitmap": "?"}}) is Answer.OTHER
 
@@ -67,7 +67,7 @@ def test_lost_blocks_are_asked_for_and_more_may_be_marked() -> None:
 def test_superfluous_blocks_may_not_be_marked_and_fewer_is_another_matter() -> None:
     check = made(marks(3), marks(3, 4))
     assert check.decide(marks(3)) is Answer.RIGHT
-    assert check.decide(marks(3, 5)) is Answer.SAME
+    assert check.decide(marks(3, 4)) is Answer.SAME
 
 
 def test_of_a_record_only_the_fields_that_differ_count() -> None:
@@ -116,3 +116,12 @@ def test_what_no_client_saw_counts_where_nothing_else_differs() -> None:
     assert last_difference(steps, [OK, on, unseen], [OK, on, refused]) == 2
     assert last_difference(steps, [OK, on, unseen], [OK, on, unseen]) is None
     assert made(unseen, refused).expected == ({"has": {"unseen answer 1 to enable": "done"}},)
+
+
+def test_more_blocks_astray_than_before_are_another_failure_and_fewer_are_the_same() -> None:
+    lost = made(marks(3, 7, 9), marks(3))
+    assert lost.decide(marks(3, 9)) is Answer.SAME
+    assert [lost.decide(marks(*blocks)) for blocks in ((), (9,), (7, 9))] == [Answer.OTHER] * 3
+    superfluous = made(marks(3), marks(3, 4, 6))
+    assert superfluous.decide(marks(3, 6)) is Answer.SAME
+    assert superfluous.decide(marks(3, 5)) is Answer.OTHER
