@@ -18,10 +18,7 @@ MUST = "must"
 
 
 class Planted(Protocol):
-    """What a proof must know of a defect of the emulated host; `breaks` begins with the requirement it declares.
-
-    `needs` are the words that `xencbt run` must be given for it to show.
-    """
+    """What a proof must know of a defect of the emulated host; `breaks` begins with the requirement it declares."""
 
     @property
     def name(self) -> str: ...  # noqa: D102
@@ -37,8 +34,6 @@ class Planted(Protocol):
     def loudness(self) -> str: ...  # noqa: D102
     @property
     def layer(self) -> str: ...  # noqa: D102
-    @property
-    def needs(self) -> tuple[str, ...]: ...  # noqa: D102
 
 
 class Fate(Enum):

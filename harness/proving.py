@@ -93,7 +93,7 @@ class Prover:
         return Errand(f"{kind}-{defect.name}", words, self.folder / kind / defect.name, until)
 
     def _against(self, defect: Planted) -> tuple[str, ...]:
-        return (f"--defect={defect.name}", *defect.needs, "--strict")
+        return (f"--defect={defect.name}", "--strict")
 
     @property
     def _seeded(self) -> tuple[str, ...]:

@@ -20,7 +20,6 @@ class Made:
     seen: str = ""
     loudness: str = "silent"
     layer: str = "tracking"
-    needs: tuple[str, ...] = ()
 
 
 KILL = Attempt("xencbt run", 1, ("LIST-02",), ("suites.test_listing::test_a[1]",), 0, 40, 2.0)

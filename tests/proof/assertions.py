@@ -98,7 +98,7 @@ class Proving:
 
     def _errand(self, kind: str, defect: Defect, site: Site | None, only: frozenset[str]) -> Deletion:
         self.met += 1
-        words = (f"--defect={defect.name}", *defect.needs, "--strict", f"--requirement={defect.breaks[0]}", SEED)
+        words = (f"--defect={defect.name}", "--strict", f"--requirement={defect.breaks[0]}", SEED)
         name = f"{kind} {defect.name}"
         return Deletion(name, words, self.folder / str(self.met), site=site, only=only, examples=self.examples)
 

@@ -76,13 +76,7 @@ class Bundled:
         """Yield the runs that are missing."""
         for defect in defects:
             if defect.name not in self.rows:
-                words = (
-                    f"--defect={defect.name}",
-                    *defect.needs,
-                    f"--requirement={defect.breaks[0]}",
-                    "--strict",
-                    SEED,
-                )
+                words = (f"--defect={defect.name}", f"--requirement={defect.breaks[0]}", "--strict", SEED)
                 folder = self.folder / defect.name
                 yield Hunting(defect.name, words, folder, frozenset({defect.breaks[0]}), defect=defect.name)
 
@@ -105,8 +99,7 @@ class Bundled:
             return ()
         replay = evidence["replay"]
         row |= {"steps": len(replay["steps"]), "python": bool(replay["python"]), "xe": bool(replay["xe"])}
-        bundle, needs = str(errand.folder / RAN / replay["bundle"]), DEFECTS[errand.defect].needs
-        hosts = {FIXED: needs, FAILED: (*needs, f"--defect={errand.defect}")}
+        bundle, hosts = str(errand.folder / RAN / replay["bundle"]), {FIXED: (), FAILED: (f"--defect={errand.defect}",)}
         return [
             Replaying(errand.name, (bundle, *words), errand.folder / host, defect=errand.defect, host=host)
             for host, words in hosts.items()
