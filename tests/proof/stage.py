@@ -12,6 +12,7 @@ import pytest
 from tests.proof.lies import LIES, Lie
 from tests.proof.sites import Site
 from xencbt.fixtures import disks, images
+from xencbt.fixtures.lab import Lab
 from xencbt.harness.nbd import NbdClient
 from xencbt.harness.nbd_protocol import NbdTrouble
 from xencbt.harness.outcome import Indeterminate, Ok, Outcome
@@ -30,16 +31,27 @@ HARMLESS = ("event.", "task.", "session.", "system.", "message.")
 
 @dataclass(frozen=True, slots=True)
 class Heard:
-    """A call of a test: what was asked (with objects by number), the answer, and the assertions that were under way."""
+    """A call of a test: what was asked (with objects by number), the answer, and the assertions that were under way.
+
+    `example` is the number of the example that the test had come to; 0 before the first, and where it draws none.
+    """
 
     question: str
     answer: Outcome
     within: tuple[Site, ...]
+    example: int = 0
+
+    def asks_like(self, other: "Heard") -> bool:
+        """Tell whether both ask the same in one example."""
+        return (self.question, self.example) == (other.question, other.example)
 
 
 @dataclass(frozen=True, slots=True)
 class Told:
-    """A lie in answer to `question`, when it is asked for the `since`th time (from 0); `lasting`: ever since."""
+    """A lie in answer to `question`, when it is asked for the `since`th time (from 0); `lasting`: ever since.
+
+    A test that draws is told it in each example: it has to fail again where its failure is tried once more.
+    """
 
     question: str
     since: int
@@ -58,6 +70,7 @@ class Stage:
 
     told: Told | None = None
     active: bool = False
+    example: int = 0
     heard: list[Heard] = field(default_factory=list)
     passed: list[tuple[Site, int, int]] = field(default_factory=list)
     _open: list[tuple[Site, int]] = field(default_factory=list)
@@ -67,7 +80,14 @@ class Stage:
     def begin(self, told: Told | None) -> None:
         """Forget what was heard; tell `told` from now on."""
         self.told = told
+        self.example = 0
         self.heard, self.passed, self._open, self._asked, self._numbers = [], [], [], Counter(), {}
+
+    def next_example(self) -> None:
+        """Hear that an example begins: what it asks, and of which objects, is counted anew."""
+        self.example += 1
+        self._asked.clear()
+        self._numbers.clear()
 
     def site(self, site: Site, begins: bool) -> None:
         """Hear of an assertion, with the number of calls so far."""
@@ -94,7 +114,7 @@ class Stage:
             answer = told.lie.change(truth) or truth
         else:
             answer = told.lie.change(told.once) or told.once
-        self.heard.append(Heard(question, answer, within))
+        self.heard.append(Heard(question, answer, within, self.example))
         return answer
 
     def _number(self, found: re.Match[str]) -> str:
@@ -108,7 +128,19 @@ class Stage:
             self._hear_transfers(patch)
             self._hear_images(patch)
             self._hear_commands(patch)
+            self._hear_examples(patch)
             yield
+
+    def _hear_examples(self, patch: pytest.MonkeyPatch) -> None:
+        example = Lab.example
+
+        @contextmanager
+        def begun(lab: Lab) -> Iterator[None]:
+            self.next_example()
+            with example(lab):
+                yield
+
+        patch.setattr(Lab, "example", begun)
 
     def _hear_calls(self, patch: pytest.MonkeyPatch) -> None:
         calling = Session._outcome
@@ -187,7 +219,7 @@ def lies(heard: list[Heard], times: list[tuple[int, int]]) -> Iterator[tuple[int
     for about_fields in (False, True):
         for at in dict.fromkeys(close):
             call = heard[at]
-            since = sum(each.question == call.question for each in heard[:at])
+            since = sum(each.asks_like(call) for each in heard[:at])
             for lie in (lie for lie in LIES if lie.of_a_field == about_fields):
                 false = lie.change(call.answer)
                 if false is not None and (not lie.reaches or false != call.answer):
@@ -200,7 +232,7 @@ def without(site: Site, heard: list[Heard], at: int, told: Told) -> Told | None:
 
     None where the question is asked only there from then on: nobody is told the lie any more.
     """
-    same = [number for number, call in enumerate(heard) if call.question == told.question]
+    same = [number for number, call in enumerate(heard) if call.asks_like(heard[at])]
     asked = [number for number in same if site not in heard[number].within]
     struck = [number for number in asked if (number >= at if told.lasting else number == at)]
     return replace(told, since=asked.index(struck[0])) if struck else None
