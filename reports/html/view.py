@@ -52,6 +52,7 @@ class View:
     broken: tuple[Row, ...]
     loose: tuple[Case, ...]
     undecided: tuple[Row, ...]
+    known: tuple[Row, ...]
     examples: int
     calls: int
     example: Case | None
@@ -81,6 +82,7 @@ def view(run: Run, compared: Mapping[str, Any] | None = None) -> View:
         example=next((case for row in broken for case in row.broken if case.test["evidence"]["rerun"]), None),
         loose=tuple(case for case in by_id.values() if case.home == "" and case.shown),
         undecided=tuple(row for row in rows if row.requirement["verdict"] in {"blocked", "not exercised"}),
+        known=tuple(row for row in rows if row.requirement["verdict"] == Verdict.KNOWN.value),
         examples=sum(test["examples"] for test in run["tests"]),
         calls=sum(test["calls"] for test in run["tests"]),
         deviations=_deviations(rows),

@@ -333,6 +333,7 @@ def test_a_known_issue_leads_to_where_it_is_told() -> None:
     run["tests"][0]["issue"] = {"id": "XCP-1", "link": link, "owner": "ann", "expires": "2027-01-01"}
     shown = Page(html.render(run))
     assert "Known issue XCP-1 , of ann, until 2027-01-01" in shown.text
+    assert "Nothing else of what was judged. Known issues: ENABLE-02 (XCP-1)." in shown.text
     assert link in {one.get("href") for one in shown.all("a")}
 
 

@@ -71,7 +71,7 @@ def judged(seed: int, profile: str, defect: str = "") -> dict[str, Any]:
     """Judge an emulated host by everything, and say what came of it; a clean one by level S as well."""
     suite = suite_hash()
     with tempfile.TemporaryDirectory(prefix="xencbt-soak-") as folder:
-        words = ["run", f"--seed={seed}", f"--profile={profile}", "--quiet", "--out", "out"]
+        words = ["run", f"--seed={seed}", f"--profile={profile}", "--quiet", "--no-bundles", "--out", "out"]
         words += [f"--defect={defect}"] if defect else ["--strict"]
         command = [sys.executable, "-m", "xencbt.harness.cli", *words]
         ran = subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=DEADLINE_S, check=False)
