@@ -105,6 +105,11 @@ class Bitmap:
         """Return how many blocks are marked."""
         return int.from_bytes(self.data, "big").bit_count()
 
+    def keeps(self, before: "Bitmap") -> bool:
+        """Tell whether it has the length of `before` and marks all that it marks: more than that loses nothing."""
+        lost = int.from_bytes(before.data, "big") & ~int.from_bytes(self.data, "big")
+        return self.length == before.length and not lost
+
     def __or__(self, other: "Bitmap") -> "Bitmap":
         """Mark what either marks; the shorter one is zero-extended, as for a disk that grew (LIST-05)."""
         length = max(self.length, other.length)

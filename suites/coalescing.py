@@ -73,6 +73,12 @@ class Image:
             for at in range(0, length, BLOCK):
                 self.put((offset + at) // BLOCK, data[at : at + BLOCK])
 
+    def take(self, marked: Bitmap, other: "Image") -> None:
+        """Replace the blocks that are `marked` by those of another image."""
+        for block in self.blocks.keys() | other.blocks.keys():
+            if block in marked:
+                self.put(block, other.blocks.get(block, ZEROS))
+
     def differing(self, other: "Image") -> frozenset[int]:
         """Return the blocks in which two images differ."""
         return frozenset(
@@ -117,11 +123,13 @@ def whole(disk: Disk, way: Way) -> Image:
 class Backup:
     """An incremental backup of one disk with tracking on: `image` is what a restore would give, `latest` whose it is.
 
-    `full` is how whole snapshots are read, `changed` how their changed blocks are.
+    `full` is how whole snapshots are read, `changed` how their changed blocks are; where too many are marked for that,
+    and whole snapshots cost only what is in them, they are taken of the whole.
     """
 
     def __init__(self, disk: Disk, *, full: Way, changed: Way) -> None:
         self._disk = disk
+        self._full = full
         self._changed = changed
         self.latest = disk.snapshot()
         self.image = whole(self.latest, full)
@@ -137,10 +145,13 @@ class Backup:
         now = self._disk.snapshot()
         meanwhile()
         self.bitmap = assert_listed(self.latest, now, ())
-        if len(self.bitmap) * BLOCK > MOST_BYTES:
-            raise Blocked(f"{len(self.bitmap)} blocks are marked as changed: too many to read")
         self.image.size = now.size
-        with reading(now, self._changed) as read:
-            self.image.fill(sorted(self.bitmap.blocks), read)
+        if len(self.bitmap) * BLOCK <= MOST_BYTES:
+            with reading(now, self._changed) as read:
+                self.image.fill(sorted(self.bitmap.blocks), read)
+        elif self._full == "vhd":
+            self.image.take(self.bitmap, whole(now, "vhd"))
+        else:
+            raise Blocked(f"{len(self.bitmap)} blocks are marked as changed: too many to read")
         self.latest = now
         self.snapshots.append(now)

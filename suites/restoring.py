@@ -88,11 +88,14 @@ def contents(disks: Iterable[Disk]) -> dict[Disk, bytes]:
 
 
 def assert_comparable(
-    snapshots: Sequence[Disk], images: Mapping[Disk, bytes] | None = None
+    snapshots: Sequence[Disk],
+    images: Mapping[Disk, bytes] | None = None,
+    before: Mapping[tuple[Disk, Disk], Bitmap] | None = None,
 ) -> dict[tuple[Disk, Disk], Bitmap]:
     """Expect that each of `snapshots` (oldest first) can be compared with each later one, safely on real content.
 
-    `images` are contents that were read before, and are to be held against now. Returns the bitmaps by pair.
+    `images` are contents that were read before, and are to be held against now; `before` is what was returned then, of
+    which nothing may be missing. Returns the bitmaps by pair.
     """
     images = images or contents(snapshots)
     found = {}
@@ -101,6 +104,9 @@ def assert_comparable(
         assert_safe(
             bitmap, images[earlier], images[later], f"from state {first} to state {last}", between=(earlier, later)
         )
+        if before is not None and not bitmap.keeps(before[earlier, later]):
+            expected, actual = (f"all of {before[earlier, later]}",), str(bitmap)
+            raise Violation(f"from state {first} to state {last} less is listed", expected=expected, actual=actual)
     return found
 
 

@@ -100,3 +100,10 @@ def test_a_sparse_bitmap_of_the_largest_disk_is_read_by_its_marks() -> None:
 )
 def test_blocks_in_words(blocks: set[int], words: str) -> None:
     assert describe(blocks) == words
+
+
+def test_marking_more_than_before_keeps_what_was_marked() -> None:
+    before = Bitmap.of({1, 9}, 16 * BLOCK)
+    assert all(Bitmap.of(blocks, 16 * BLOCK).keeps(before) for blocks in ({1, 9}, {0, 1, 9, 15}))
+    assert not any(Bitmap.of(blocks, 16 * BLOCK).keeps(before) for blocks in ({1}, {9}, set[int](), {2, 10}))
+    assert not Bitmap.of({1, 9}, 24 * BLOCK).keeps(before)
