@@ -11,7 +11,7 @@ import argparse
 import json
 import sys
 import tempfile
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -118,11 +118,22 @@ def _evidence(errand: Hunting) -> dict[str, Any] | None:
     return failed[-1] if failed else None
 
 
+def shows(row: Mapping[str, Any]) -> bool:
+    """Tell whether a kill left a bundle whose replay said what it should, with the defect and without."""
+    return (row.get(FIXED), row.get(FAILED)) == (Exit.OK, Exit.FAILED)
+
+
+def all_shown(rows: Iterable[Mapping[str, Any]]) -> bool:
+    """Tell whether there were kills, and each left a bundle that shows it."""
+    killed = [row for row in rows if row["killed"]]
+    return bool(killed) and all(map(shows, killed))
+
+
 def summary(rows: Iterable[dict[str, Any]]) -> str:
     """Say how many kills left a bundle that shows what it should."""
     killed = [row for row in rows if row["killed"]]
     left = [row for row in killed if FIXED in row]
-    shown = [row for row in left if (row[FIXED], row[FAILED]) == (Exit.OK, Exit.FAILED)]
+    shown = list(filter(shows, left))
     scripts = {kind: sum(row[kind] for row in left) for kind in ("python", "xe")}
     return "\n".join(
         [
@@ -135,7 +146,7 @@ def summary(rows: Iterable[dict[str, Any]]) -> str:
 
 
 def main(argv: Sequence[str]) -> int:
-    """Make the runs that are missing, and tell of all; 0 where every kill left a bundle that shows it."""
+    """Make the runs that are missing, and tell of all; 0 where there were kills, and each is shown by its bundle."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--results", type=Path, default=Path("bundled.jsonl"), help="(%(default)s)")
     parser.add_argument("--defect", action="append", choices=sorted(DEFECTS), metavar="NAME", help="only this one")
@@ -148,8 +159,7 @@ def main(argv: Sequence[str]) -> int:
         errands = Errands(chosen.workers, deadline_s=DEADLINE_S, ended=bundled.ended, body=body)
         errands.carry_out(bundled.hunts(defects))
     print(summary(bundled.rows.values()))
-    killed = [row for row in bundled.rows.values() if row["killed"]]
-    return 0 if all((row.get(FIXED), row.get(FAILED)) == (Exit.OK, Exit.FAILED) for row in killed) else 1
+    return 0 if all_shown(bundled.rows.values()) else 1
 
 
 if __name__ == "__main__":
