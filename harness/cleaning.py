@@ -13,9 +13,9 @@ from xencbt.harness.entries import State, UnreadableJournal, not_restored, still
 from xencbt.harness.errors import HarnessError, TargetUnreachable, UsageError
 from xencbt.harness.exchange import Recorder
 from xencbt.harness.journal import Journal, LiveJournal, journals_below, state_folder
-from xencbt.harness.judge import asked_password
 from xencbt.harness.marks import printable, quoted, why_not_healed
 from xencbt.harness.masking import Secrets
+from xencbt.harness.opening import asked_password
 from xencbt.harness.private import NotBelieved, refuse_not_private
 from xencbt.harness.product import identify
 from xencbt.harness.recovery import needs_a_look

@@ -1,15 +1,11 @@
 """What a process judges with, from the first judged test to the last: target, bench and, once needed, interceptor."""
 
-import getpass
-import secrets
 import shlex
-import sys
 import time
 from collections.abc import Collection, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from functools import cached_property
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -18,28 +14,27 @@ import hypothesis
 from xencbt.fixtures.bench import Bench
 from xencbt.fixtures.lab import Lab
 from xencbt.fixtures.latency import measured_latency
-from xencbt.fixtures.targets import Target, declared_defects, dial, start_emulator
+from xencbt.fixtures.targets import declared_defects
 from xencbt.harness import searching
 from xencbt.harness.again import run_again
 from xencbt.harness.bundling import Bundler
 from xencbt.harness.capabilities import MAIN, Capability
-from xencbt.harness.catalogue import catalogue_hash
-from xencbt.harness.claim import Taken, claims_folder
-from xencbt.harness.errors import HarnessError, UsageError
+from xencbt.harness.claim import claims_folder
+from xencbt.harness.errors import HarnessError
 from xencbt.harness.exchange import Recorder
 from xencbt.harness.faults import canonical
 from xencbt.harness.findings import Finding
 from xencbt.harness.fingerprint import fingerprint
-from xencbt.harness.integrity import own_integrity
+from xencbt.harness.identity import suite_identity
 from xencbt.harness.knowing import KnownIssues
 from xencbt.harness.ledger import Issue
 from xencbt.harness.masking import Secrets
 from xencbt.harness.needs import Needs
+from xencbt.harness.opening import LEASED, opening
 from xencbt.harness.planning import Plan, PlannedTest, make_plan
 from xencbt.harness.probing import listed_methods
 from xencbt.harness.selection import check_names
 from xencbt.harness.settings import Settings
-from xencbt.harness.sizes import Limits
 from xencbt.harness.spending import Budget
 from xencbt.harness.standing import Stand, reference
 from xencbt.harness.turns import Turns, reaches_beyond
@@ -52,25 +47,8 @@ from xencbt.harness.witness.python_script import python_script
 from xencbt.harness.witness.xe_script import xe_script
 from xencbt.proxies.interceptor import Interceptor
 from xencbt.suites.costs import costs
-from xencbt.suites.kill_score import kill_score, suite_hash
 
 DEFAULT_BUDGET_S = 1800.0
-
-LEASED = "is leased by a worker of this run, which shares it with nobody"
-
-
-def suite_identity() -> dict[str, Any]:
-    """Return what tells one suite from another: its version, hashes of catalogue, files and tests, and its proof."""
-    own = own_integrity()
-    return {
-        "version": version("xencbt"),
-        "catalogue_hash": catalogue_hash(),
-        "files_hash": own.files_hash,
-        "modified": own.modified,
-        "changed": list(own.changed),
-        "suite_hash": suite_hash(),
-        "kill_score": kill_score(),
-    }
 
 
 class Judge:
@@ -100,46 +78,11 @@ class Judge:
         TargetUnreachable or HarnessError.
         """
         try:
-            self._bench = self._benched(self._target(), planning)
+            opened = opening(self.settings, self._open, self.recorder, leasing=self._leasing, planning=planning)
         except BaseException:
             self._open.close()
             raise
-
-    def _benched(self, target: Target, planning: Path | None) -> Bench:
-        settings = self.settings
-        if not self._leasing:
-            return self._bench_on(target, settings.sr, planning)
-        leased = {sr.lower() for sr in settings.srs}
-        self.leased_kinds = frozenset(kind for kind, uuid in target.srs.items() if uuid.lower() in leased)
-        target = replace(target, srs={kind: uuid for kind, uuid in target.srs.items() if uuid.lower() not in leased})
-        for sr in settings.srs:
-            try:
-                bench = self._bench_on(target, sr, planning)
-            except Taken:
-                continue
-            bench.capabilities = bench.capabilities.telling(
-                {f"sr:{kind}": f"the SR {LEASED}" for kind in self.leased_kinds}
-            )
-            self.settings = replace(settings, srs=(sr, *(other for other in settings.srs if other != sr)))
-            return bench
-        raise Taken(f"each of the {len(settings.srs)} SRs named is taken: by another run, or by another worker")
-
-    def _bench_on(self, target: Target, sr: str | None, planning: Path | None) -> Bench:
-        settings = self.settings
-        return Bench.open(
-            target,
-            seed=settings.seed,
-            run_id=secrets.token_hex(8),
-            environment=settings.environment,
-            sr=sr,
-            profile=settings.profile,
-            xe_command=settings.xe,
-            limits=self._limits,
-            journal_dir=planning or settings.journal_dir,
-            consents=settings.consents,
-            recorder=self.recorder,
-            claims=None if settings.emulated_here or planning else claims_folder(settings.environment),
-        )
+        self._bench, self.settings, self.leased_kinds = opened.bench, opened.settings, opened.leased_kinds
 
     @contextmanager
     def turn(self, declared: frozenset[str] | None) -> Iterator[None]:
@@ -159,34 +102,6 @@ class Judge:
         for kind in sorted(self.leased_kinds):
             if f"sr:{kind}" in required:
                 raise NotRun(f"the SR of kind {kind} {LEASED}")
-
-    @property
-    def _limits(self) -> Limits | None:
-        size, total = self.settings.max_size, self.settings.max_total
-        if size is None and total is None:
-            return None
-        return Limits(size or Limits().size, total or Limits().total)
-
-    def _target(self) -> Target:
-        settings = self.settings
-        if settings.emulated_here:
-            profile = "documented" if settings.profile == "documented" else "xapi"
-            return self._open.enter_context(
-                start_emulator(
-                    profile=profile, user=settings.user, hosts=settings.emulator_hosts, defects=settings.defects
-                )
-            )
-        password = settings.password or asked_password(settings)
-        return dial(
-            settings.target,
-            settings.user,
-            password,
-            trust=settings.trust,
-            control_token=settings.control_token,
-            srs={named.kind: named.sr for named in settings.repositories},
-            base_vm=settings.vm,
-            disks={named.kind: named.vdi for named in settings.repositories if named.vdi},
-        )
 
     @property
     def is_open(self) -> bool:
@@ -372,10 +287,3 @@ class Judge:
                 "troubles": [self.secrets.mask(trouble) for trouble in self._bench.troubles],
                 "clean": clean if summary.left and not self._bench.target.ours else "",
             }
-
-
-def asked_password(settings: Settings) -> str:
-    """Ask for the password; raises UsageError where nobody can be asked."""
-    if not sys.stdin.isatty():
-        raise UsageError("no password: set XENCBT_PASSWORD, or name a file with --password-file")
-    return getpass.getpass(f"Password of {settings.user} at {settings.target}: ")

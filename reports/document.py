@@ -1,32 +1,15 @@
 """From the events of a run to run.json: the verdict of each requirement and of the whole; pure."""
 
-from collections.abc import Iterable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, cast
-from urllib.parse import urlsplit, urlunsplit
+from collections.abc import Iterable, Sequence
 
 from xencbt.harness.attempts import Tried
 from xencbt.harness.catalogue import Catalogue, Level, Requirement, catalogue
 from xencbt.harness.events import UnreadableEvents
 from xencbt.harness.findings import Finding
 from xencbt.harness.verdicts import Exit, Verdict, counts, exit_code, worst
-from xencbt.harness.witness.bundles import FOLDER, file_name
-from xencbt.reports.run_json import (
-    SCHEMA,
-    AttemptRow,
-    FindingRow,
-    JournalRow,
-    KillScoreRow,
-    KnownIssuesRow,
-    ReplayRow,
-    RequirementRow,
-    Run,
-    SuiteRow,
-    TargetRow,
-)
+from xencbt.reports.rows import known_issues_row, said, suite_row, target_row, test_row
+from xencbt.reports.run_json import SCHEMA, JournalRow, RequirementRow, Run
 from xencbt.reports.told import Event, Told, gather
-
-if TYPE_CHECKING:
-    from xencbt.reports.run_json import BitmapRow, IssueRow
 
 STOPPING = frozenset({Verdict.BLOCKED, Verdict.NOT_EXERCISED})
 """Verdicts at which a run with -x stops, undecided."""
@@ -62,44 +45,20 @@ def _run(told: Told, known: Catalogue) -> Run:
         strict=bool(started["strict"]),
         command=started["command"],
         rerun_of=started.get("rerun_of"),
-        suite=_suite(started["suite"]),
+        suite=suite_row(started["suite"]),
         selection={
             "suites": list(started["selection"]["suites"]),
             "requirements": list(started["selection"]["requirements"]),
             "filtered": bool(started["selection"]["filtered"]),
         },
-        target=None if told.target is None else _target(told.target),
+        target=None if told.target is None else target_row(told.target),
         chapters=_chapters(told),
         counts=counts(Verdict(row["verdict"]) for row in rows),
         requirements=rows,
-        tests=[_test(test) for test in tests],
+        tests=[test_row(test) for test in tests],
         problems=[{"verdict": Verdict.ERROR.value, "reason": reason} for reason in told.problems],
         journal=_journal(told),
-        known_issues=None if told.known_issues is None else _known_issues(told.known_issues),
-    )
-
-
-def _suite(told: Event) -> SuiteRow:
-    return SuiteRow(
-        version=told["version"],
-        catalogue_hash=told["catalogue_hash"],
-        files_hash=str(told.get("files_hash", "")),
-        modified=told.get("modified"),
-        changed=[str(change) for change in told.get("changed", ())],
-        suite_hash=str(told.get("suite_hash", "")),
-        kill_score=None if told.get("kill_score") is None else _kill_score(told["kill_score"]),
-    )
-
-
-def _kill_score(told: Event) -> KillScoreRow:
-    return KillScoreRow(
-        killed=int(told["killed"]),
-        of=int(told["of"]),
-        survivors=[str(name) for name in told["survivors"]],
-        date=str(told["date"]),
-        version=str(told["version"]),
-        catalogue_hash=str(told["catalogue_hash"]),
-        suite_hash=str(told["suite_hash"]),
+        known_issues=None if told.known_issues is None else known_issues_row(told.known_issues),
     )
 
 
@@ -170,19 +129,13 @@ def _reason(verdict: Verdict, requirement: str, own: Sequence[Tried], told: Told
         return _why_no_test(told)
     deciding = next(test for test in own if test.verdict_of(requirement) is verdict)
     speaking, reason = deciding.reason_of(requirement)
-    return reason or _said(speaking)
+    return reason or said(speaking)
 
 
 def _why_no_test(told: Told) -> str:
     if told.complete and not told.problems:
         return "no test of this run decides it"
     return f"{'the run was interrupted' if told.interrupted else 'the run ended'} before a test of it began"
-
-
-def _said(finding: Finding) -> str:
-    if finding.verdict is Verdict.PASS:
-        return finding.reason
-    return finding.reason or finding.evidence.actual.partition("\n")[0] or "the test gave no reason"
 
 
 def _exit(told: Told, rows: Sequence[RequirementRow], findings: Sequence[Finding]) -> Exit:
@@ -218,39 +171,6 @@ def _profile(told: Told) -> str:
     return str(told.target["profile"]) if asked == "auto" and told.target else asked
 
 
-def _target(event: Event) -> TargetRow:
-    return TargetRow(
-        kind=event["kind"],
-        product=event["product"],
-        version=event["version"],
-        build=event["build"],
-        api_version=event["api_version"],
-        url=_public(event["url"]),
-        tls=str(event["tls"]),
-        profile=event["profile"],
-        driver=str(event.get("driver", "")),
-        defects=list(event["defects"]),
-        capabilities=[
-            {"name": one["name"], "present": bool(one["present"]), "detail": one["detail"]}
-            for one in event["capabilities"]
-        ],
-    )
-
-
-def _public(url: str) -> str:
-    """Return `url` without user, password, query and fragment."""
-    parts = urlsplit(url)
-    return urlunsplit((parts.scheme, parts.netloc.rpartition("@")[2], parts.path, "", ""))
-
-
-def _known_issues(event: Event) -> KnownIssuesRow:
-    return KnownIssuesRow(
-        judged=[str(each) for each in event["judged"]],
-        expired=[str(each) for each in event.get("expired", ())],
-        ignored=[{"id": str(each["id"]), "reason": str(each["reason"])} for each in event["ignored"]],
-    )
-
-
 def _journal(told: Told) -> JournalRow | None:
     if not told.journals and not told.complete:
         return None
@@ -260,59 +180,4 @@ def _journal(told: Told) -> JournalRow | None:
         left=[left for entry in told.journals for left in entry["left"]],
         troubles=[str(trouble) for entry in told.journals for trouble in entry["troubles"]],
         clean=[str(entry["clean"]) for entry in told.journals if entry.get("clean")],
-    )
-
-
-def _test(test: Tried) -> FindingRow:
-    finding = test.worst
-    evidence = finding.evidence
-    return FindingRow(
-        id=finding.id,
-        requirement=list(finding.requirement),
-        verdict=finding.verdict.value,
-        reason=_said(finding),
-        deviations=list(finding.deviations),
-        violated=list(finding.violated),
-        examples=finding.examples,
-        calls=finding.calls,
-        duration_s=finding.duration_s,
-        receipts=list(finding.receipts),
-        evidence={
-            "expected": list(evidence.expected),
-            "actual": evidence.actual,
-            "steps": list(evidence.steps),
-            "exchange": evidence.exchange,
-            "rerun": evidence.rerun,
-            "traceback": evidence.traceback,
-            "axis": evidence.axis,
-            "bitmap": cast("BitmapRow | None", evidence.bitmap),
-            "replay": None if evidence.replay is None else _replay(finding.id, evidence.replay),
-            "unreplayable": evidence.unreplayable,
-        },
-        created=finding.created,
-        issue=cast("IssueRow | None", finding.issue),
-        largest_disk=finding.largest_disk,
-        needs=list(finding.needs),
-        sizes_not_run=finding.sizes_not_run,
-        attempts=[_attempt(one) for one in test.attempts] if len(test.attempts) > 1 else [],
-        flaky=test.flaky,
-    )
-
-
-def _attempt(finding: Finding) -> AttemptRow:
-    return AttemptRow(
-        verdict=finding.verdict.value,
-        reason=_said(finding),
-        examples=finding.examples,
-        calls=finding.calls,
-        duration_s=finding.duration_s,
-    )
-
-
-def _replay(test: str, bundle: Mapping[str, Any]) -> ReplayRow:
-    return ReplayRow(
-        bundle=f"{FOLDER}/{file_name(test)}",
-        steps=[str(each) for each in bundle["words"]],
-        python=str(bundle["python"]),
-        xe=str(bundle["xe"]),
     )

@@ -13,8 +13,8 @@ from tempfile import TemporaryDirectory
 from xencbt.fixtures.emulator.defects import DEFECTS
 from xencbt.harness.commands import Commands
 from xencbt.harness.errors import UsageError
+from xencbt.harness.identity import suite_identity
 from xencbt.harness.in_pytest import interrupt
-from xencbt.harness.judge import suite_identity
 from xencbt.harness.proof import Clean, Hunted, Planted, Proof, part
 from xencbt.harness.proving import Prover
 from xencbt.harness.seeds import fresh_seed

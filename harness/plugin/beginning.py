@@ -7,7 +7,7 @@ import pytest
 
 from xencbt.harness.capabilities import Capability
 from xencbt.harness.findings import ISSUE, lacking
-from xencbt.harness.judge import suite_identity
+from xencbt.harness.identity import suite_identity
 from xencbt.harness.plugin.items import decided_by, test_id
 from xencbt.harness.plugin.stash import EARLIER, JUDGE, RUN, front_of, is_worker
 from xencbt.harness.selection import suite_of

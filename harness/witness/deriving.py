@@ -105,7 +105,7 @@ class _Deriving:
         if method.startswith(LEFT_OUT):
             return None
         if method in {"VDI.create", "VM.create", "VBD.create"}:
-            return self._created(cls, event)
+            return self._created(number, cls, event)
         if verb is not None:
             given = self._given(number, verb.shape, verb.takes, event)
             return self._step(verb.name, given, event, makes=verb.makes)
@@ -146,13 +146,12 @@ class _Deriving:
         ):
             self._naming.call(alias, str(event.params[0]), str(event.outcome.value.get("uuid", "")))
 
-    def _created(self, cls: str, event: Called) -> Step:
+    def _created(self, number: int, cls: str, event: Called) -> Step:
         record = event.params[0]
         assert isinstance(record, Mapping)
         if cls == "VM":
             return self._step("create-vm", {}, event, makes="vm")
         if cls == "VBD":
-            number = self._events.index(event)
             given: dict[str, Any] = {
                 "vm": self._object(number, str(record["VM"]), "VM"),
                 "disk": self._object(number, str(record["VDI"]), "VDI"),
