@@ -116,7 +116,7 @@ class _Making:
     def _cut(self, steps: tuple[Step, ...], pair: Pair) -> tuple[tuple[Step, ...], Check]:
         """Return the steps up to the last at which the two hosts differ, and the check there."""
         right, wrong = pair.both(steps)
-        at = last_difference(steps, right, wrong)
+        at = last_difference(steps, right, wrong, self.alternatives)
         if at is None:
             raise Inexpressible("what was wrong does not show in the answers to its steps")
         steps = closed(steps[: at + 1], ())

@@ -8,7 +8,7 @@ import pytest
 from hypothesis.errors import FailedHealthCheck, Flaky, Unsatisfiable
 
 from xencbt.harness.blockmap import BlockMap
-from xencbt.harness.verdicts import ORDER, Axis, Undecided, Verdict, Violation
+from xencbt.harness.verdicts import ORDER, Accepted, Axis, Undecided, Verdict, Violation
 
 
 class Phase(Enum):
@@ -24,7 +24,7 @@ class Classified:
     """The meaning of one exception; `violated` are the requirements it names, none where it names none.
 
     `axis` is what it says was wrong with a target that met a fault. `block_map` is the bitmap that was
-    judged, if it was one. `codes` are the error codes that were allowed, None among them where success was.
+    judged, if it was one. `accepted` are the answers that were allowed of one call.
     """
 
     verdict: Verdict
@@ -34,7 +34,7 @@ class Classified:
     violated: tuple[str, ...] = ()
     axis: Axis | None = None
     block_map: BlockMap | None = None
-    codes: tuple[str | None, ...] = ()
+    accepted: tuple[Accepted, ...] = ()
 
 
 def classify(error: BaseException, phase: Phase) -> Classified:
@@ -74,7 +74,7 @@ def _one(error: BaseException, phase: Phase) -> Classified:
                 error.requirements,
                 error.axis,
                 error.block_map,
-                error.codes,
+                error.accepted,
             )
         return Classified(Verdict.FAIL, _first_line(error), actual=str(error))
     if isinstance(error, Unsatisfiable | FailedHealthCheck):

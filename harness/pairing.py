@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from xencbt.harness.witness.checking import Answer, check_of
 from xencbt.harness.witness.deriving import Inexpressible
-from xencbt.harness.witness.renaming import numbered_anew
+from xencbt.harness.witness.renaming import aliases_in, numbered_anew
 from xencbt.harness.witness.witness import Witness, read_witness
 
 if TYPE_CHECKING:
@@ -58,7 +58,7 @@ class Pair:
         if time.monotonic() > self.end or (self.calls is not None and self.calls <= 0):
             return False
         try:
-            check = self.check(steps)
+            check = self.check(steps, as_before.expected)
         except Inexpressible:
             return False
         return check is not None and check.way(check.saw) == as_before.way(as_before.saw)
@@ -69,7 +69,7 @@ class Pair:
         check = None if right[-1] is None or wrong[-1] is None else check_of(right[-1], wrong[-1], alternatives)
         if check is None or check.decide(check.saw) is not Answer.SAME:
             raise Inexpressible("the failure did not come back when its steps were replayed")
-        used = frozenset[str]().union(*(step.uses for step in steps))
+        used = frozenset[str]().union(*(step.uses for step in steps), aliases_in(check.as_json()))
         kept = [
             replace(step, saw=saw, names={alias: path for alias, path in step.names.items() if alias in used})
             for step, saw in zip(steps, wrong, strict=True)

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from xencbt.fixtures.control import ControlRefused
-from xencbt.fixtures.replacing import replacing
+from xencbt.fixtures.replacing import Sending, replacing
 from xencbt.harness.calling import Calls
 from xencbt.harness.capabilities import MAIN
 from xencbt.harness.errors import HarnessError
@@ -138,10 +138,20 @@ class _Replaying:
                 made = vm.checkpoint()
             case "clone-vm":
                 made = vm.clone()
+            case "reimport-vm":
+                made = vm.through_a_file(str(step.given["sr"]).removeprefix("sr:"))
             case _:
                 made = vm.copy(str(step.given["sr"]).removeprefix("sr:"))
         self._objects.keep(step.makes, made)
         return Ok(made.ref)
+
+    def _send(self, step: Step) -> Outcome:
+        disk = self._objects.disk(step.given["disk"])
+        if disk is None:
+            raise Blocked(f"{step.given['disk']} is no disk that could be sent along")
+        operation: Sending = "migrate_send" if step.do == "send-vm" else "assert_can_migrate"
+        kind = str(step.given["sr"]).removeprefix("sr:")
+        return self._objects.vm(step.given["vm"]).attempt_to_send(operation, disk, kind)
 
     def _revert(self, step: Step) -> Outcome:
         snapshot = self._objects.vm(step.given["snapshot"])
@@ -257,6 +267,9 @@ class _Replaying:
         "checkpoint-vm": _derive_vm,
         "clone-vm": _derive_vm,
         "copy-vm": _derive_vm,
+        "reimport-vm": _derive_vm,
+        "send-vm": _send,
+        "can-send-vm": _send,
         "revert-vm": _revert,
         "write": _write,
         "guest-write": _guest_write,

@@ -30,6 +30,7 @@ class Stand:
     def __init__(self, bench: Bench, interceptor: Callable[[], Interceptor] | None) -> None:
         self.bench = bench
         self._interceptor = interceptor
+        self._shown = bench.target.defects
 
     @property
     def emulated(self) -> bool:
@@ -41,9 +42,15 @@ class Stand:
         if self.bench.target.control is None:
             raise HarnessError("only an emulated host shows defects")
         self.bench.target.control.defects(defects)
+        self._shown = defects
 
     def replay(self, steps: Sequence[Step], test_id: str) -> Replayed:
-        """Carry out `steps`; what they made is removed again."""
+        """Carry out `steps`; what they made is removed again.
+
+        What an emulated host's defects remember is forgotten first: a failure has to show on one that was just started.
+        """
+        if self.emulated and self._shown:
+            self.show(*self._shown)
         with Lab(self.bench, f"{test_id}::replay") as lab:
             return replay(lab, steps, self._interceptor)
 

@@ -20,7 +20,7 @@ from xencbt.harness.ledger import Issue
 from xencbt.harness.needs import Needs
 from xencbt.harness.seeds import derive
 from xencbt.harness.verdicts import Axis, Verdict
-from xencbt.harness.witness.checking import Alternative
+from xencbt.harness.witness.checking import Alternative, alternative_of
 from xencbt.harness.witness.deriving import Inexpressible
 
 KEPT_TRACEBACK = 8000
@@ -194,7 +194,7 @@ class Trial:
 
     @staticmethod
     def _alternatives(decided: Classified) -> tuple[Alternative, ...]:
-        return tuple({"succeeds": True} if code is None else {"failed": code} for code in decided.codes)
+        return tuple(map(alternative_of, decided.accepted))
 
     def _reason(self, decided: Classified) -> str:
         axis = self._axis(decided)

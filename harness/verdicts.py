@@ -4,6 +4,7 @@ import enum
 from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import ClassVar
 
 from xencbt.harness.blockmap import BlockMap
@@ -68,14 +69,25 @@ class Axis(enum.Enum):
     RECOVERY = "recovery"
 
 
+@dataclass(frozen=True, slots=True)
+class Accepted:
+    """An answer that was allowed of one call: the error `code`, or success (None).
+
+    One of `words` has to stand in the error, where there are any.
+    """
+
+    code: str | None
+    words: tuple[str, ...] = ()
+
+
 class Violation(AssertionError):
     """The target did what its documentation excludes: verdict `fail`.
 
     `expected` lists the allowed alternatives in words, `actual` says what came. `requirements` are the rows it breaks,
     where that can be told, be they among those that its test decides or not; else it breaks all of those. `axis` is
     what of a target that met a fault was wrong; without one it is the state (see `judging`). `block_map` is the
-    bitmap that was judged, where it was one. `codes` are the error codes that were allowed of one call, None among
-    them where success was; empty where it was about something else.
+    bitmap that was judged, where it was one. `accepted` are the answers that were allowed of one call; empty where it
+    was about something else.
     """
 
     def __init__(
@@ -86,7 +98,7 @@ class Violation(AssertionError):
         actual: str = "",
         requirements: Iterable[str] = (),
         block_map: BlockMap | None = None,
-        codes: Iterable[str | None] = (),
+        accepted: Iterable[Accepted] = (),
     ) -> None:
         super().__init__(message)
         self.message = message
@@ -95,7 +107,7 @@ class Violation(AssertionError):
         self.requirements = tuple(requirements)
         self.axis: Axis | None = None
         self.block_map = block_map
-        self.codes = tuple(codes)
+        self.accepted = tuple(accepted)
 
     def __str__(self) -> str:
         lines = [self.message]

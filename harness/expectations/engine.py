@@ -5,9 +5,10 @@ from functools import reduce
 from operator import or_
 from typing import TYPE_CHECKING
 
-from xencbt.harness.expectations.parameters import ANYTHING, Parameters
+from xencbt.harness.expectations.parameters import ANYTHING, Mentioning, Parameters
 from xencbt.harness.outcome import Failed, Ok, Outcome
 from xencbt.harness.profiles import DEVIATIONS
+from xencbt.harness.verdicts import Accepted
 
 if TYPE_CHECKING:
     from xencbt.harness.profiles import Profile
@@ -22,6 +23,11 @@ class Succeeds:
     def allows(self, outcome: Outcome) -> bool:
         """Tell whether `outcome` is a success."""
         return isinstance(outcome, Ok)
+
+    @property
+    def accepted(self) -> Accepted:
+        """What of it is kept with a failure."""
+        return Accepted(None)
 
     def __str__(self) -> str:
         return "success"
@@ -45,6 +51,11 @@ class Refused:
     def allows(self, outcome: Outcome) -> bool:
         """Tell whether `outcome` is this refusal."""
         return isinstance(outcome, Failed) and outcome.code == self.code and self.params.matches(outcome.params)
+
+    @property
+    def accepted(self) -> Accepted:
+        """What of it is kept with a failure."""
+        return Accepted(self.code, self.params.texts if isinstance(self.params, Mentioning) else ())
 
     def __str__(self) -> str:
         by = f" (deviation {self.deviation})" if self.deviation else ""
@@ -87,10 +98,10 @@ class Expectation:
         """The error codes among the alternatives."""
         return frozenset(one.code for one in self.alternatives if isinstance(one, Refused))
 
-    def accepted(self, profile: "Profile") -> tuple[str | None, ...]:
-        """Return the codes that may come under `profile`, in the order of their rank; None stands for success."""
+    def accepted(self, profile: "Profile") -> tuple[Accepted, ...]:
+        """Return the answers that may come under `profile`, in the order of their rank."""
         kept = (one for one in self.alternatives if one.deviation is None or profile.accepts(one.deviation))
-        return tuple(dict.fromkeys(one.code if isinstance(one, Refused) else None for one in kept))
+        return tuple(dict.fromkeys(one.accepted for one in kept))
 
     def words(self, profile: "Profile | None" = None) -> tuple[str, ...]:
         """Return the alternatives in words; with `profile`, without those whose deviation it does not accept."""

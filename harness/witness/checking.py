@@ -1,11 +1,13 @@
 """What the last step of a witness has to give, as data: made from a right answer and a wrong one, and decided by it."""
 
 import enum
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from types import EllipsisType
 from typing import Any
 
 from xencbt.harness.bitmap import describe
+from xencbt.harness.verdicts import Accepted
 from xencbt.harness.witness.naming import Normal, marks_of, ranges_of
 from xencbt.harness.witness.steps import BadWitness, Step, read_saw
 from xencbt.harness.witness.vocabulary import class_of
@@ -16,14 +18,19 @@ LONGEST_COMPARED = 60
 
 Saw = Mapping[str, Normal]
 Alternative = Mapping[str, Any]
-"""One allowed answer: `{"succeeds": true}`, `{"failed": CODE}` (with `params`: these), `{"gives": VALUE}`,
+"""One allowed answer: `{"succeeds": true}`, `{"failed": CODE}` (with `params`: these; with `mentions`: one of these
+texts stands in a parameter, whatever the case), `{"gives": VALUE}`,
 `{"has": {FIELD: VALUE}}`, `{"marks": RUNS, "bytes": N}` (at least these blocks), `{"marks_at_most": RUNS, "bytes": N}`,
 `{"listed": true}`: a bitmap of any content."""
+
+Pair = tuple[str, Normal, Normal | EllipsisType]
+"""The name of a field for people, what it has to be, and what it is; `...` where it is not there."""
 
 _KEYS = (
     {"succeeds"},
     {"failed"},
     {"failed", "params"},
+    {"failed", "mentions"},
     {"gives"},
     {"has"},
     {"marks", "bytes"},
@@ -101,6 +108,9 @@ def _read_alternative(data: object) -> Alternative:
         raise BadWitness("check: has is a table of fields")
     if not isinstance(data.get("failed", ""), str):
         raise BadWitness("check: failed is a code")
+    mentions = data.get("mentions", [""])
+    if not isinstance(mentions, list) or not mentions or not all(isinstance(text, str) for text in mentions):
+        raise BadWitness("check: mentions are texts")
     return dict(data)
 
 
@@ -108,6 +118,8 @@ def allows(alternative: Alternative, saw: Saw) -> bool:
     """Tell whether an answer is that alternative."""
     if "failed" in alternative:
         fits = saw.get("failed") == alternative["failed"]
+        if "mentions" in alternative:
+            return fits and _mentions(saw, alternative["mentions"])
         return fits and ("params" not in alternative or _params(saw) == _compared(alternative["params"]))
     if "ok" not in saw:
         return False
@@ -117,7 +129,7 @@ def allows(alternative: Alternative, saw: Saw) -> bool:
     if "gives" in alternative:
         return bool(value == alternative["gives"])
     if "has" in alternative:
-        return isinstance(value, Mapping) and all(value.get(key) == one for key, one in alternative["has"].items())
+        return isinstance(value, Mapping) and not _missing(alternative["has"], value)
     return _allows_bitmap(alternative, value)
 
 
@@ -134,18 +146,33 @@ def _allows_bitmap(alternative: Alternative, value: Normal) -> bool:
     return marked <= _blocks(alternative["marks_at_most"])
 
 
-def difference(right: Saw, wrong: Saw) -> Alternative | None:
-    """Return what a right answer has and a wrong one lacks, as the alternative to expect; None where they are alike."""
+def alternative_of(accepted: Accepted) -> Alternative:
+    """Return an answer that was allowed of a call as an alternative."""
+    if accepted.code is None:
+        return {"succeeds": True}
+    return {"failed": accepted.code, **({"mentions": list(accepted.words)} if accepted.words else {})}
+
+
+def difference(right: Saw, wrong: Saw, alternatives: Sequence[Alternative] = ()) -> Alternative | None:
+    """Return what a right answer has and a wrong one lacks, as the alternative to expect; None where they are alike.
+
+    Texts of errors are every host's own, but for what one of the `alternatives` says an error has to mention.
+    """
     if "ok" not in right or "ok" not in wrong:
-        return _refusal(right, wrong)
+        return _mentioned(right, wrong, alternatives) or _refusal(right, wrong)
     value, other = right["ok"], wrong["ok"]
     expected, marked = marks_of(value), marks_of(other)
     if expected is not None and isinstance(value, Mapping):
         return _bitmap(value, expected, other, marked)
     if isinstance(value, Mapping) and isinstance(other, Mapping):
-        moved = {key: one for key, one in value.items() if other.get(key, ...) != one}
+        moved = _moved(value, other)
         return {"has": moved} if moved else None
     return None if value == other else {"gives": value}
+
+
+def _mentioned(right: Saw, wrong: Saw, alternatives: Sequence[Alternative]) -> Alternative | None:
+    told = (each for each in alternatives if "mentions" in each and allows(each, right))
+    return next((each for each in told if not allows(each, wrong)), None)
 
 
 def _refusal(right: Saw, wrong: Saw) -> Alternative | None:
@@ -179,7 +206,7 @@ def way_of(expected: Alternative, saw: Saw) -> tuple[object, ...]:
         return (kind, "failed", saw["failed"], params)
     value = saw["ok"]
     if "has" in expected and isinstance(value, Mapping):
-        return (kind, tuple(sorted(key for key, one in expected["has"].items() if value.get(key, ...) != one)))
+        return (kind, _missing(expected["has"], value))
     if kind in {"bytes", "listed"}:
         return _way_of_bitmap(expected, value)
     return kind, "ok"
@@ -199,7 +226,7 @@ def check_of(right: Saw, wrong: Saw, alternatives: Sequence[Alternative] = ()) -
 
     `alternatives` are what the requirement allows besides what the right host gave.
     """
-    told = difference(right, wrong)
+    told = difference(right, wrong, alternatives)
     if told is None:
         return None
     more = tuple(each for each in alternatives if each != told and not allows(each, wrong))
@@ -207,7 +234,12 @@ def check_of(right: Saw, wrong: Saw, alternatives: Sequence[Alternative] = ()) -
     return Check((told, *(more if only_outcomes else ())), wrong)
 
 
-def last_difference(steps: Sequence[Step], right: Sequence[Saw | None], wrong: Sequence[Saw | None]) -> int | None:
+def last_difference(
+    steps: Sequence[Step],
+    right: Sequence[Saw | None],
+    wrong: Sequence[Saw | None],
+    alternatives: Sequence[Alternative] = (),
+) -> int | None:
     """Return at which step two replays differ last; None where at none that looks at the host.
 
     What only faults saw counts where no client saw a difference: it is told afterwards, and may follow from another.
@@ -215,7 +247,7 @@ def last_difference(steps: Sequence[Step], right: Sequence[Saw | None], wrong: S
     found = None
     for at in reversed(range(len(steps))):
         one, other = right[at], wrong[at]
-        if one is not None and other is not None and difference(one, other) is not None:
+        if one is not None and other is not None and difference(one, other, alternatives) is not None:
             if steps[at].do != "heal":
                 return at
             found = at if found is None else found
@@ -229,12 +261,14 @@ def alternative_in_words(alternative: Alternative) -> str:
             return "success"
         case {"failed": code, "params": params}:
             return f"refused: {code}[{', '.join(map(str, params))}]"
+        case {"failed": code, "mentions": texts}:
+            return f"refused: {code}, mentioning {' or '.join(f'“{text}”' for text in texts)}"
         case {"failed": code}:
             return f"refused: {code}"
         case {"gives": value}:
             return _shown(value)
         case {"has": fields}:
-            return "; ".join(f"{key} = {_shown(value)}" for key, value in fields.items())
+            return "; ".join(f"{name} = {_shown(wanted)}" for name, wanted, _ in _pairs(fields, fields))
         case {"marks": runs, "bytes": size}:
             return f"{size} bytes, at least {_described(runs)} marked"
         case {"marks_at_most": runs, "bytes": size}:
@@ -256,9 +290,38 @@ def saw_in_words(saw: Saw | None, expected: Alternative | None = None) -> str:
     if marks_of(value) is not None and isinstance(value, Mapping):
         return f"{value.get('bytes')} bytes, {_described(value['marks'])} marked"
     if isinstance(value, Mapping) and expected is not None and "has" in expected:
-        return "; ".join(f"{key} = {_shown(value.get(key, 'absent'))}" for key in expected["has"])
+        fields = _pairs(expected["has"], value)
+        return "; ".join(f"{name} = {'absent' if there is ... else _shown(there)}" for name, _, there in fields)
     plain = value is None or value == "" or isinstance(value, Mapping) or (isinstance(value, str) and class_of(value))
     return "success" if plain else _shown(value)
+
+
+def _moved(value: Mapping[str, Normal], other: Mapping[str, Normal]) -> dict[str, Normal]:
+    """Return what `other` lacks: fields of a record, or of the records of several objects."""
+    moved: dict[str, Normal] = {}
+    for key, one in value.items():
+        there = other.get(key, ...)
+        if class_of(key) and isinstance(one, Mapping) and isinstance(there, Mapping):
+            fields = _moved(one, there)
+            moved |= {key: fields} if fields else {}
+        elif there != one:
+            moved[key] = one
+    return moved
+
+
+def _missing(fields: Mapping[str, Normal], value: Mapping[str, Normal]) -> tuple[str, ...]:
+    """Return the names of what is asked for and not there."""
+    return tuple(sorted(name for name, wanted, there in _pairs(fields, value) if wanted != there))
+
+
+def _pairs(fields: Mapping[str, Normal], value: Mapping[str, Normal]) -> Iterator[Pair]:
+    for key, wanted in fields.items():
+        there = value.get(key, ...)
+        if class_of(key) and isinstance(wanted, Mapping):
+            inner: Mapping[str, Normal] = there if isinstance(there, Mapping) else {}
+            yield from ((f"{name} of {key}", one, other) for name, one, other in _pairs(wanted, inner))
+        else:
+            yield key, wanted, there
 
 
 def _described(runs: object) -> str:
@@ -283,6 +346,12 @@ def _compared(params: object) -> list[Normal]:
         one if isinstance(one, str) and _is_compared(one) else "…"
         for one in (params if isinstance(params, list) else [])
     ]
+
+
+def _mentions(saw: Saw, texts: Sequence[str]) -> bool:
+    params = saw.get("params")
+    told = [str(one).casefold() for one in params] if isinstance(params, list) else []
+    return any(text.casefold() in one for text in texts for one in told)
 
 
 def _is_compared(param: str) -> bool:

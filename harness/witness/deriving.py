@@ -17,6 +17,7 @@ from xencbt.harness.witness.vocabulary import (
     CLASSES,
     LEFT_OUT,
     NULL,
+    SENDING,
     VERBS,
     XE_COMMANDS,
     Anything,
@@ -106,6 +107,8 @@ class _Deriving:
             return None
         if method in {"VDI.create", "VM.create", "VBD.create"}:
             return self._created(number, cls, event)
+        if method in SENDING:
+            return self._sent(number, event)
         if verb is not None:
             given = self._given(number, verb.shape, verb.takes, event)
             return self._step(verb.name, given, event, makes=verb.makes)
@@ -169,10 +172,19 @@ class _Deriving:
         }
         return self._step("create", given, event, makes="disk")
 
+    def _sent(self, number: int, event: Called) -> Step:
+        match event.params:
+            case (vm, _, False, {**disks}, *more) if len(disks) == 1 and not any(more):
+                ((disk, sr),) = disks.items()
+            case _:
+                raise Inexpressible(f"{event.method} was called in a way that has no word")
+        given = {"vm": self._object(number, str(vm), "VM"), "disk": self._object(number, str(disk), "VDI")}
+        return self._step(SENDING[event.method], given | {"sr": self._object(number, str(sr), "SR")}, event)
+
     def _unknown(self, what: str) -> str:
         raise Inexpressible(f"{what} that is none of the run's was used")
 
-    def _make(self, prefix: str, event: Called) -> str:
+    def _make(self, prefix: str, event: Event) -> str:
         if isinstance(event.outcome, Ok) and isinstance(event.outcome.value, str):
             known = self._naming.alias(event.outcome.value)
             if known is not None:  # moved in place, or answered twice
@@ -240,6 +252,11 @@ class _Deriving:
         self._naming.call(alias, str(event.about["vdi"]), str(event.about["uuid"]))
         return replace(self._step("lend", {"sr": event.about["sr"]}, event), makes=alias)
 
+    def _reimported(self, number: int, event: Did) -> Step:
+        vm, sr = str(event.about["vm"]), str(event.about["sr"])
+        given = {"vm": self._object(number, vm, "VM"), "sr": self._object(number, sr, "SR")}
+        return self._step("reimport-vm", given, event, makes="vm")
+
     def _transfer(self, number: int, event: Did) -> Step:
         about = event.about
         given: dict[str, Any] = {"disk": self._object(number, str(about["vdi"]), "VDI")}
@@ -300,6 +317,7 @@ class _Deriving:
 
     _tellers: Mapping[str, Callable[["_Deriving", int, Did], Step | None]] = {
         "lend": _lent,
+        "reimport-vm": _reimported,
         "write": _transfer,
         "guest-write": _transfer,
         "read": _transfer,
@@ -315,7 +333,7 @@ class _Deriving:
 
     def _step(self, do: str, given: Mapping[str, Any], event: Event, *, makes: str = "", saw: Any = None) -> Step:
         """Return the step; what it makes is named, with that prefix, before it is told what came of it."""
-        made = self._make(makes, event) if makes and isinstance(event, Called) else ""
+        made = self._make(makes, event) if makes else ""
         told = None
         if saw is not None:
             told = {"ok": saw}

@@ -11,10 +11,10 @@ from xencbt.harness.witness.witness import step_in_words
 BEYOND = frozenset(
     (
         *("guest-write", "nbd-read", "xe", "begin", "end", "arm", "heal", "crash", "restart-toolstack", "lend"),
-        *("messages", "all-records"),
+        *("messages", "all-records", "reimport-vm", "send-vm", "can-send-vm"),
     )
 )
-"""Steps that take more than calls and transfers: an emulated host's control, an interceptor, NBD, a command."""
+"""Steps that take more than calls and transfers: an emulated host's control, an interceptor, NBD, a command, a file."""
 
 _DOCSTRING = re.compile(r'\A""".*?"""\n', re.DOTALL)
 _OF_THE_PROJECT = re.compile(r"\nfrom xencbt\..*\n")

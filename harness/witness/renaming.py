@@ -11,6 +11,15 @@ from xencbt.harness.witness.vocabulary import CLASSES
 _OWN = re.compile(rf"(?<![\w-])(?:{'|'.join(CLASSES)})-[1-9]\d{{0,3}}(?![\w-])")
 
 
+def aliases_in(data: object) -> frozenset[str]:
+    """Return the aliases of objects that plain data speaks of."""
+    if isinstance(data, str):
+        return frozenset(_OWN.findall(data))
+    if isinstance(data, Mapping):
+        return frozenset[str]().union(*map(aliases_in, data), *map(aliases_in, data.values()))
+    return frozenset[str]().union(*map(aliases_in, data)) if isinstance(data, list | tuple) else frozenset()
+
+
 def numbered_anew(steps: Sequence[Step], check: Mapping[str, Any]) -> tuple[tuple[Step, ...], dict[str, Any]]:
     """Return `steps` and a check (as JSON data) with the aliases counted from 1 again."""
     counts: dict[str, int] = {}

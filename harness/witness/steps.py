@@ -135,7 +135,7 @@ def _read_step(data: object) -> Step:
         elif not kind.endswith(_OPTIONAL):
             raise BadWitness(f"{verb.name} needs {name!r}")
     makes = data.get("makes", "")
-    if makes and not (
+    if makes != "" and not (
         verb.makes and _is_alias(makes) and _is_own(makes) and class_of(makes) == class_of(f"{verb.makes}-1")
     ):
         raise BadWitness(f"{verb.name} makes no {str(makes)[:40]!r}")

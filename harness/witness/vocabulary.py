@@ -118,6 +118,9 @@ _ALL = (
     _call("checkpoint-vm", "VM.checkpoint", _VM, _ANY, vm="VM", makes="vmsnapshot"),
     _call("clone-vm", "VM.clone", _VM, _ANY, vm="VM", makes="vm"),
     _call("copy-vm", "VM.copy", _VM, _ANY, _SR, vm="VM", sr="SR", makes="vm"),
+    _deed("reimport-vm", vm="VM", sr="SR", makes="vm"),
+    _deed("send-vm", vm="VM", disk="VDI", sr="SR"),
+    _deed("can-send-vm", vm="VM", disk="VDI", sr="SR"),
     _call("revert-vm", "VM.revert", snapshot="VM"),
     _call("scan", "SR.scan", sr="SR"),
     _deed("write", disk="VDI", ranges="ranges"),
@@ -155,6 +158,9 @@ XE_COMMANDS: Mapping[str, tuple[str, ...]] = MappingProxyType(
     }
 )
 """The commands of xe that a witness may give, and their parameters."""
+
+SENDING: Mapping[str, str] = MappingProxyType({"VM.migrate_send": "send-vm", "VM.assert_can_migrate": "can-send-vm"})
+"""The verbs of calls that take what the receiving host gave out, which no witness may hold."""
 
 LEFT_OUT = ("task.", "session.", "system.", "SR.get_physical_", "host.", "pool.", "PIF.", "event.")
 """How calls begin that the harness makes for itself: they are no part of what went wrong."""

@@ -218,8 +218,14 @@ def _explained(alternative: Alternative) -> str:
     """Return the test for a refusal with this code: commands say many codes in words of their own."""
     code = alternative["failed"]
     words = [of for known, of in TELLING if known == code] + [(code.lower(),)]
-    each = [" && ".join(f'grep -qi -- {_quoted(word)} <<<"$told"' for word in one) for one in words]
-    return f'[ "$code" != 0 ] && {{ {" || ".join(f"( {one} )" for one in each)}; }}'
+    each = [" && ".join(map(_told, one)) for one in words]
+    said = f'[ "$code" != 0 ] && {{ {" || ".join(f"( {one} )" for one in each)}; }}'
+    mentioned = " || ".join(map(_told, alternative.get("mentions", ())))
+    return f"{said} && {{ {mentioned}; }}" if mentioned else said
+
+
+def _told(text: str) -> str:
+    return f'grep -qi -- {_quoted(text)} <<<"$told"'
 
 
 def _quoted(word: str) -> str:

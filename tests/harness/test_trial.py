@@ -14,7 +14,7 @@ from xencbt.harness.findings import Finding
 from xencbt.harness.knowing import KnownIssues
 from xencbt.harness.masking import Secrets
 from xencbt.harness.trial import Trial, steps_of
-from xencbt.harness.verdicts import Verdict, Violation
+from xencbt.harness.verdicts import Accepted, Verdict, Violation
 from xencbt.harness.witness.bundles import Bundle, read_bundle
 from xencbt.harness.witness.deriving import Inexpressible
 
@@ -51,7 +51,8 @@ def failed(bundle: Callable[..., Bundle], *, bundles: bool = True) -> Finding:
         bundle=bundle,
     )
     trial = Trial("a test", ("ENABLE-15",), judge)
-    trial._gathering.raised(Phase.CALL, Violation("it succeeded", codes=("A", None)))
+    accepted = (Accepted("A"), Accepted("B", ("a word",)), Accepted(None))
+    trial._gathering.raised(Phase.CALL, Violation("it succeeded", accepted=accepted))
     return trial.finding()
 
 
@@ -65,7 +66,7 @@ def test_a_failure_takes_its_bundle_along_and_names_what_is_allowed() -> None:
     found = failed(bundle)
     assert found.evidence.replay is not None
     assert found.evidence.replay["schema"] == "xencbt.bundle/1"
-    assert asked == [(Verdict.FAIL, ({"failed": "A"}, {"succeeds": True}))]
+    assert asked == [(Verdict.FAIL, ({"failed": "A"}, {"failed": "B", "mentions": ["a word"]}, {"succeeds": True}))]
     assert Finding.from_json(json.loads(json.dumps(found.as_json()))) == found
 
 

@@ -2,8 +2,11 @@
 
 import ast
 import json
+import os
+import shlex
 import subprocess
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import jsonschema  # type: ignore[import-untyped]  # ships no types
@@ -14,6 +17,7 @@ from xencbt.harness.errors import UsageError
 from xencbt.harness.witness.bundles import LARGEST_BUNDLE, Bundle, file_name, load_bundle, read_bundle
 from xencbt.harness.witness.concluding import Word, conclude
 from xencbt.harness.witness.python_script import python_script
+from xencbt.harness.witness.standalone import right
 from xencbt.harness.witness.steps import BadWitness
 from xencbt.harness.witness.vocabulary import VERBS
 from xencbt.harness.witness.xe_script import xe_script
@@ -162,3 +166,45 @@ def test_what_takes_an_emulated_host_has_no_script(step: dict[str, Any]) -> None
     made = read(steps=[STEPS[0], step, *STEPS[1:]], check=CHECK)
     assert python_script(made) == ""
     assert xe_script(made) == ""
+
+
+@pytest.mark.parametrize(
+    "step",
+    [
+        {"do": "reimport-vm", "vm": "vm-1", "sr": "sr:main", "makes": "vm-2"},
+        {"do": "can-send-vm", "vm": "vm-1", "disk": "disk-1", "sr": "sr:main"},
+    ],
+)
+def test_what_takes_a_file_or_a_receiving_host_has_no_script(step: dict[str, Any]) -> None:
+    made = read(steps=[STEPS[0], {"do": "create-vm", "makes": "vm-1"}, step, *STEPS[1:]], check=CHECK)
+    assert python_script(made) == ""
+    assert xe_script(made) == ""
+
+
+@pytest.mark.parametrize(
+    ("told", "word"),
+    [
+        ("Error code: X\nError parameters: , these are Unrelated", "FIXED"),
+        ("Error code: X\nError parameters: , something else", "FAILED"),
+    ],
+)
+def test_scripts_ask_for_what_an_error_has_to_mention(tmp_path: Path, told: str, word: str) -> None:
+    expected = {"failed": "X", "mentions": ["it's", "are unrelated"]}
+    check = {"expected": [expected], "saw": {"failed": "X", "params": ["", "something else"]}}
+    made = read(steps=[STEPS[0], {"do": "destroy", "disk": "disk-1"}], check=check)
+    fake, script = tmp_path / "xe", tmp_path / "again.sh"
+    making = '[ "$1" = vdi-create ] && echo a-uuid && exit 0'
+    fake.write_text(f"#!/bin/bash\n{making}\necho {shlex.quote(told)} >&2; exit 1\n")
+    fake.chmod(0o755)
+    script.write_text(xe_script(made))
+    ran = subprocess.run(
+        ["bash", script],
+        env={"PATH": os.environ["PATH"], "XE": str(fake), "SR": "sr"},
+        capture_output=True,
+        check=False,
+    )
+    assert ran.stdout.decode().splitlines()[-1] == word
+    host: Any = SimpleNamespace(plain=lambda value: value)
+    answer = {"failed": "X", "params": ["", told.partition(": , ")[2]]}
+    assert right(host, answer, expected) is (word == "FIXED")
+    assert f"EXPECTED = {[expected]!r}" in python_script(made)

@@ -1,5 +1,6 @@
 """How a witness is made: on the emulated host that failed, or for a real host on one with the nearest defect."""
 
+import math
 from collections.abc import Callable, Sequence
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any, cast
@@ -8,9 +9,10 @@ import pytest
 
 from xencbt.harness.bundling import MOST_CALLS, SPENT, Bundler
 from xencbt.harness.outcome import Ok
+from xencbt.harness.pairing import Pair
 from xencbt.harness.replaying import Replayed
 from xencbt.harness.verdicts import Blocked
-from xencbt.harness.witness.deriving import Inexpressible
+from xencbt.harness.witness.deriving import Inexpressible, World, steps_from
 from xencbt.harness.witness.steps import Step
 from xencbt.harness.witness.traces import Called
 
@@ -119,6 +121,34 @@ def test_what_does_not_come_back_on_the_real_host_is_told_as_it_was_recorded() -
 def test_where_there_is_no_witness_it_says_why(maker: Callable[[], Bundler], said: str) -> None:
     with pytest.raises(Inexpressible, match=said):
         made(maker())
+
+
+def test_objects_that_only_the_check_speaks_of_keep_their_names() -> None:
+    vm, vbd, disk = ref(10), ref(11), ref(12)
+    events = (
+        Called("VM.create", ({},), Ok(vm), user="root"),
+        Called("VM.get_VBDs", (vm,), Ok([vbd]), user="root"),
+        Called("VBD.get_VDI", (vbd,), Ok(disk), user="root"),
+        Called("VDI.get_cbt_enabled", (disk,), Ok(True), user="root"),
+        Called("VDI.get_all_records", (), Ok({disk: {"cbt_enabled": True}}), user="root"),
+    )
+    steps = steps_from(events, World({}, "root"))
+    told: dict[str, dict[str, Any]] = {
+        "VBDs": {"ok": ["vbd-1"]},
+        "VDI": {"ok": "disk-1"},
+        "cbt_enabled": {"ok": False},
+    }
+
+    class Records(Fake):
+        def replay(self, steps: Sequence[Step], test_id: str) -> Replayed:  # noqa: ARG002  as the one that it replaces
+            records = {"ok": {"disk-1": {"cbt_enabled": self is wrong}}}
+            return Replayed(tuple(told.get(step.given.get("field", ""), records) for step in steps), None, len(steps))
+
+    wrong, right = Records(lambda _: RIGHT), Records(lambda _: RIGHT)
+    without = (*steps[:3], steps[4])
+    witness = Pair(cast("Stand", right), cast("Stand", wrong), "a test", math.inf).told(without, ())
+    assert [dict(step.names) for step in witness.steps[1:3]] == [{"vbd-1": (0,)}, {"disk-1": ()}]
+    assert witness.check.expected == ({"has": {"disk-1": {"cbt_enabled": False}}},)
 
 
 def test_the_time_of_a_run_is_spent_once() -> None:

@@ -4,7 +4,15 @@ from typing import Any
 
 import pytest
 
-from xencbt.harness.witness.checking import Answer, Check, check_of, difference, last_difference, read_check
+from xencbt.harness.witness.checking import (
+    Answer,
+    Check,
+    check_of,
+    difference,
+    last_difference,
+    read_check,
+    saw_in_words,
+)
 from xencbt.harness.witness.steps import BadWitness, Step
 
 OK: dict[str, Any] = {"ok": ""}
@@ -55,6 +63,22 @@ def test_texts_for_people_make_no_difference() -> None:
     assert difference({"failed": "X", "params": ["a long text"]}, {"failed": "X", "params": ["another text"]}) is None
 
 
+def test_a_text_that_is_documented_has_to_be_mentioned() -> None:
+    said: dict[str, Any] = {"failed": "X", "params": ["", "They Are Unrelated, those"]}
+    unsaid: dict[str, Any] = {"failed": "X", "params": ["", "whatever it was"]}
+    mentions = {"failed": "X", "mentions": ["are unrelated", "share nothing"]}
+    check = made(said, unsaid, {"failed": "Y"}, mentions)
+    assert check.expected == (mentions, {"failed": "Y"})
+    assert check.decide({"failed": "X", "params": ["they share nothing"]}) is Answer.RIGHT
+    assert check.decide(unsaid) is Answer.SAME
+    assert check.decide({"failed": "Z", "params": ["are unrelated"]}) is Answer.OTHER
+    assert made(said, OK, mentions).expected == (mentions,)
+    assert "mentioning “are unrelated” or “share nothing”" in check.words()[0]
+    steps = (Step("list"), Step("list"))
+    assert last_difference(steps, (BUSY, said), (OK, unsaid), (mentions,)) == 1
+    assert last_difference(steps, (BUSY, said), (OK, unsaid)) == 0
+
+
 def test_lost_blocks_are_asked_for_and_more_may_be_marked() -> None:
     check = made(marks(3, 7), marks(3))
     assert check.decide(marks(3, 7)) is Answer.RIGHT
@@ -78,6 +102,22 @@ def test_of_a_record_only_the_fields_that_differ_count() -> None:
     assert check.decide({"ok": {"cbt_enabled": "no boolean"}}) is Answer.SAME
 
 
+def test_of_the_records_of_several_objects_only_the_fields_that_differ_count() -> None:
+    on: dict[str, Any] = {"disk-1": {"type": "user"}, "disk-2": {"type": "user", "cbt_enabled": True}}
+    off: dict[str, Any] = {"disk-1": {"type": "user"}, "disk-2": {"type": "user", "cbt_enabled": False}}
+    check = made({"ok": on}, {"ok": off})
+    assert check.expected == ({"has": {"disk-2": {"cbt_enabled": True}}},)
+    assert check.words() == ("cbt_enabled of disk-2 = true",)
+    assert saw_in_words({"ok": off}, check.expected[0]) == "cbt_enabled of disk-2 = false"
+    assert saw_in_words({"ok": {}}, check.expected[0]) == "cbt_enabled of disk-2 = absent"
+    assert check.decide({"ok": {"disk-2": {"cbt_enabled": True}}}) is Answer.RIGHT
+    assert check.decide({"ok": {"disk-1": {}}}) is Answer.SAME
+    assert difference({"ok": on}, {"ok": on | {"disk-3": {}}}) is None
+    assert made({"ok": on}, {"ok": {"disk-1": {"type": "user"}}}).words() == (
+        "type of disk-2 = 'user'; cbt_enabled of disk-2 = true",
+    )
+
+
 def test_a_single_value() -> None:
     check = made({"ok": True}, {"ok": False})
     assert check.decide({"ok": True}) is Answer.RIGHT
@@ -98,6 +138,9 @@ def test_nothing_tells_equal_answers_apart(saw: dict[str, Any]) -> None:
         {"expected": [{"matches": ".*"}], "saw": OK},
         {"expected": [{"marks": [[0, 1 << 40]], "bytes": 8}], "saw": OK},
         {"expected": [{"failed": 1}], "saw": OK},
+        {"expected": [{"failed": "X", "mentions": []}], "saw": OK},
+        {"expected": [{"failed": "X", "mentions": [1]}], "saw": OK},
+        {"expected": [{"failed": "X", "mentions": "text"}], "saw": OK},
         {"expected": [{"failed": "X"}]},
         {"expected": [{"has": []}], "saw": OK},
     ],

@@ -13,6 +13,7 @@ from xencbt.harness.witness.traces import Called, Did, Event, Trace
 from xencbt.harness.witness.witness import step_in_words
 
 SR, HOST = "OpaqueRef:00000000-0000-4000-8000-0000000000aa", "OpaqueRef:00000000-0000-4000-8000-0000000000bb"
+VM = "OpaqueRef:20000000-0000-4000-8000-000000000001"
 DISK, SNAPSHOT = "OpaqueRef:10000000-0000-4000-8000-000000000001", "OpaqueRef:10000000-0000-4000-8000-000000000002"
 UUID = "20000000-0000-4000-8000-000000000001"
 WORLD = World({"main": (SR, "a-uuid"), "lvm": (SR, "a-uuid")}, "root", HOST)
@@ -83,6 +84,32 @@ def test_healing_tells_what_the_host_answered_that_no_client_saw() -> None:
             "unseen answer 2 to enable": {"failed": "VDI_IN_USE", "params": ["VDI", "disk-1"]},
         }
     }
+
+
+def test_a_vm_is_sent_without_what_the_receiving_host_gave_out() -> None:
+    given: tuple[object, ...] = ({"session_id": "secret"}, False, {DISK: SR}, {}, {}, {})
+    assert words(
+        CREATED,
+        called("VM.create", {}, outcome=Ok(VM)),
+        called("VM.assert_can_migrate", VM, *given),
+        called("VM.migrate_send", VM, *given, outcome=Ok(VM)),
+    )[2:] == ["can-send-vm vm-1 disk-1 sr:main", "send-vm vm-1 disk-1 sr:main"]
+
+
+def test_a_vm_that_came_in_again_has_a_name_and_so_have_its_disks() -> None:
+    came, vbd, disk = "OpaqueRef:came", "OpaqueRef:vbd", "OpaqueRef:disk"
+    assert words(
+        called("VM.create", {}, outcome=Ok(VM)),
+        Did("reimport-vm", {"vm": VM, "sr": SR}, Ok(came)),
+        called("VM.get_VBDs", came, outcome=Ok([vbd])),
+        called("VBD.get_VDI", vbd, outcome=Ok(disk)),
+        called("VDI.get_cbt_enabled", disk, outcome=Ok(True)),
+    )[1:] == [
+        "reimport-vm vm-1 sr:main as vm-2",
+        "read VBDs of vm-2",
+        "read VDI of vbd-1",
+        "read cbt_enabled of disk-1",
+    ]
 
 
 def test_equal_content_is_written_as_equal_and_zeros_as_zeros() -> None:
@@ -201,7 +228,9 @@ def test_a_call_of_another_session_before_a_task_ended_is_a_race() -> None:
 @pytest.mark.parametrize(
     ("event", "said"),
     [
-        (called("VM.migrate_send", "OpaqueRef:x", {}), "VM.migrate_send has no word"),
+        (called("VM.migrate_send", "OpaqueRef:x", {}), "VM.migrate_send was called in a way that has no word"),
+        (called("VM.assert_can_migrate", VM, {}, True, {DISK: SR}, {}, {}, {}), "in a way that has no word"),
+        (called("VM.assert_can_migrate", VM, {}, False, {}, {}, {}, {}), "in a way that has no word"),
         (called("Async.VM.start", "OpaqueRef:x", False, False), "Async.VM.start has no word"),
         (called("Async.VDI.create", RECORD), "Async.VDI.create has no word"),
         (called("Async.VDI.enable_cbt", DISK, outcome=Ok("OpaqueRef:task")), "was never answered"),

@@ -62,6 +62,7 @@ def test_a_fault_names_its_call_by_the_verb() -> None:
         ({**CREATE, "type": "../etc", "makes": "disk-2"}, "is no type"),
         (CREATE, "made a second time"),
         ({**CREATE, "makes": "vm-2"}, "makes no 'vm-2'"),
+        ({**CREATE, "makes": None}, "makes no 'None'"),
         ({"do": "field", "of": "disk-1", "field": "__class__"}, "is no field"),
         ({"do": "write", "disk": "disk-1", "ranges": [[0, 1 << 40, 1]]}, "is no ranges"),
         ({"do": "write", "disk": "disk-1", "ranges": []}, "is no ranges"),
