@@ -225,7 +225,7 @@ def _explained(alternative: Alternative) -> str:
 
 
 def _told(text: str) -> str:
-    return f'grep -qi -- {_quoted(text)} <<<"$told"'
+    return f'grep -qiF -- {_quoted(text)} <<<"$told"'
 
 
 def _quoted(word: str) -> str:

@@ -186,10 +186,11 @@ def test_what_takes_a_file_or_a_receiving_host_has_no_script(step: dict[str, Any
     [
         ("Error code: X\nError parameters: , these are Unrelated", "FIXED"),
         ("Error code: X\nError parameters: , something else", "FAILED"),
+        ("Error code: X\nError parameters: , no room", "FAILED"),
     ],
 )
 def test_scripts_ask_for_what_an_error_has_to_mention(tmp_path: Path, told: str, word: str) -> None:
-    expected = {"failed": "X", "mentions": ["it's", "are unrelated"]}
+    expected = {"failed": "X", "mentions": ["it's", "are unrelated", "no.room"]}
     check = {"expected": [expected], "saw": {"failed": "X", "params": ["", "something else"]}}
     made = read(steps=[STEPS[0], {"do": "destroy", "disk": "disk-1"}], check=check)
     fake, script = tmp_path / "xe", tmp_path / "again.sh"
