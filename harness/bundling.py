@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from xencbt.harness.errors import XencbtError
 from xencbt.harness.pairing import Pair
 from xencbt.harness.standing import world_of
-from xencbt.harness.witness.checking import last_difference
+from xencbt.harness.witness.checking import Answer, last_difference
 from xencbt.harness.witness.deriving import Inexpressible, steps_from
 from xencbt.harness.witness.reducing import closed, reduced, undisturbed
 
@@ -69,9 +69,12 @@ class Bundler:
         try:
             steps = steps_from(events, world_of(self.wrong.bench))
             making = _Making(self, test_id, requirements, alternatives, began + self.seconds)
-            return making.on_emulator(steps) if self.wrong.emulated else making.on_host(steps)
+            witness, note = making.on_emulator(steps) if self.wrong.emulated else making.on_host(steps)
+            making.try_on_another(witness)
         except XencbtError as error:
             raise Inexpressible(f"replaying it did not work: {error}") from error
+        else:
+            return witness, note
         finally:
             self.seconds -= time.monotonic() - began
 
@@ -112,6 +115,14 @@ class _Making:
         except Inexpressible as why:
             note = f"as it was recorded: {how}, it was not confirmed on the target ({why})"
             return recorded.told(steps, self.alternatives), note
+
+    def try_on_another(self, witness: Witness) -> None:
+        """Try the witness on a right host that had no part in it; raises Inexpressible where that fails it, too."""
+        another = self.bundler.studied()
+        another.show()
+        last = another.replay(witness.steps, self.test_id).saw[-1]
+        if last is None or witness.check.decide(last) is not Answer.RIGHT:
+            raise Inexpressible("another right host gives another answer: what differed is of one host alone")
 
     def _cut(self, steps: tuple[Step, ...], pair: Pair) -> tuple[tuple[Step, ...], Check]:
         """Return the steps up to the last at which the two hosts differ, and the check there."""

@@ -182,12 +182,14 @@ class _Replaying:
             self._lab.session, self._objects.ref(step.given["disk"]), step.given["offset"], step.given["length"]
         )
 
-    def _nbd_read(self, step: Step) -> Outcome:
+    def _over_nbd(self, step: Step) -> Outcome:
         disk = self._objects.disk(step.given["disk"])
         if disk is None:
             raise Blocked(f"{step.given['disk']} is no disk that could be served")
         try:
             with disk.over_nbd() as served:
+                if step.do == "nbd-open":
+                    return Ok({"size": served.size, "read_only": served.read_only})
                 return Ok(served.read(step.given["offset"], step.given["length"]))
         except Violation as violation:
             return Failed("NBD", (violation.actual,))
@@ -274,7 +276,8 @@ class _Replaying:
         "write": _write,
         "guest-write": _guest_write,
         "read": _read,
-        "nbd-read": _nbd_read,
+        "nbd-open": _over_nbd,
+        "nbd-read": _over_nbd,
         "field": _reading,
         "record": _reading,
         "all-records": _all_records,

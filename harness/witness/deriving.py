@@ -267,6 +267,9 @@ class _Deriving:
             given |= {"offset": about["offset"], "length": about["length"]}
         return self._step(event.what, given, event)
 
+    def _opened(self, number: int, event: Did) -> Step:
+        return self._step("nbd-open", {"disk": self._object(number, str(event.about["vdi"]), "VDI")}, event)
+
     def _range(self, offset: int, data: bytes) -> tuple[int, int, int, bool]:
         repeated = len(data) > BLOCK and data[:-BLOCK] == data[BLOCK:]
         key = hashlib.sha256(data[:BLOCK]).digest() if any(data) else bytes(1)
@@ -322,6 +325,7 @@ class _Deriving:
         "guest-write": _transfer,
         "read": _transfer,
         "nbd-read": _transfer,
+        "nbd-open": _opened,
         "xe": _xe,
         "begin": _condition,
         "end": _condition,

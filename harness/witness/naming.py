@@ -13,6 +13,7 @@ from xencbt.harness.bitmap import BadBitmap, Bitmap
 from xencbt.harness.faults import hides
 from xencbt.harness.outcome import Failed, Ok, Outcome
 from xencbt.harness.witness.fields import COMPARED
+from xencbt.harness.witness.served import where_served
 from xencbt.harness.witness.traces import Content
 from xencbt.harness.witness.vocabulary import BY_METHOD, NULL, class_of
 from xencbt.harness.xe_words import XeResult
@@ -65,10 +66,15 @@ class Naming:
     def outcome(self, outcome: Outcome, verb: str = "") -> dict[str, Normal]:
         """Return what came of a step as data: `{"ok": …}`, `{"failed": CODE, "params": […]}` or `{"lost": true}`."""
         if isinstance(outcome, Ok):
-            return {"ok": self._bitmap(outcome.value) if verb == "list" else self.value(outcome.value)}
+            return {"ok": self._answer(outcome.value, verb)}
         if isinstance(outcome, Failed):
             return {"failed": outcome.code[:MOST_TEXT], "params": [self.text(each) for each in outcome.params[:20]]}
         return {"lost": True}
+
+    def _answer(self, value: object, verb: str) -> Normal:
+        if verb == "list":
+            return self._bitmap(value)
+        return self.value(where_served(value, self.text) if verb == "nbd-info" else value)
 
     def value(self, value: object, depth: int = 0) -> Normal:
         """Return a value of the host's as plain data, with aliases for what has one."""

@@ -10,7 +10,19 @@ from xencbt.harness.witness.witness import step_in_words
 
 BEYOND = frozenset(
     (
-        *("guest-write", "nbd-read", "xe", "begin", "end", "arm", "heal", "crash", "restart-toolstack", "lend"),
+        *(
+            "guest-write",
+            "nbd-open",
+            "nbd-read",
+            "xe",
+            "begin",
+            "end",
+            "arm",
+            "heal",
+            "crash",
+            "restart-toolstack",
+            "lend",
+        ),
         *("messages", "all-records", "reimport-vm", "send-vm", "can-send-vm"),
     )
 )

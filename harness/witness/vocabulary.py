@@ -126,6 +126,7 @@ _ALL = (
     _deed("write", disk="VDI", ranges="ranges"),
     _deed("guest-write", disk="VDI", ranges="ranges"),
     _deed("read", disk="VDI", offset="size", length="size", reads=True),
+    _deed("nbd-open", disk="VDI", reads=True),
     _deed("nbd-read", disk="VDI", offset="size", length="size", reads=True),
     _deed("field", of="object", field="field", reads=True),
     _deed("record", of="object", reads=True),

@@ -82,6 +82,7 @@ _TELLERS: Mapping[str, Callable[[Step], str]] = {
     "write": _write,
     "guest-write": _write,
     "read": _read,
+    "nbd-open": lambda step: f"open {step.given['disk']} over NBD",
     "nbd-read": _read,
     "field": lambda step: f"read {step.given['field']} of {step.given['of']}",
     "record": lambda step: f"read the record of {step.given['of']}",

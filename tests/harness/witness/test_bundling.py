@@ -85,7 +85,8 @@ def test_on_an_emulated_host_the_steps_are_shortened_there() -> None:
 
 def test_of_a_real_host_they_are_shortened_where_the_nearest_defect_is_and_confirmed_once() -> None:
     wrong = Fake(lambda _: WRONG, emulated=False)
-    studied = Fake(lambda self: WRONG if self.shown == ("near",) else {"failed": "OTHER", "params": []})
+    other: dict[str, Any] = {"failed": "OTHER", "params": []}
+    studied = Fake(lambda self: {("near",): WRONG, (): RIGHT}.get(self.shown, other))
     steps, note = made(bundler(wrong, studied))
     assert steps == ["create", "snapshot", "enable"]
     assert note == "shortened on an emulated host with the defect near; confirmed once on the target"
@@ -113,6 +114,7 @@ def test_what_does_not_come_back_on_the_real_host_is_told_as_it_was_recorded() -
 @pytest.mark.parametrize(
     ("maker", "said"),
     [
+        (lambda: bundler(Fake(lambda _: WRONG), Fake(lambda _: WRONG)), "another right host"),
         (lambda: bundler(Fake(lambda _: RIGHT)), "does not show"),
         (lambda: bundler(Fake(lambda _: WRONG), right=Fake(lambda _: None)), "a right host cannot carry out its steps"),
         (lambda: bundler(Fake(lambda _: WRONG), seconds=0.0), SPENT),
