@@ -16,7 +16,8 @@ if TYPE_CHECKING:
     from xencbt.harness.outcome import Outcome
     from xencbt.harness.witness.steps import Step
 
-DISK_CALLS = frozenset({"enable", "disable", "on-boot", "data-destroy", "destroy", "resize", "list", "nbd-info"})
+GROWING = frozenset({"resize", "resize-online"})
+DISK_CALLS = GROWING | {"enable", "disable", "on-boot", "data-destroy", "destroy", "list", "nbd-info"}
 TAKES_POWER = frozenset({"start", "pause", "unpause", "suspend", "resume", "checkpoint-vm"})
 
 
@@ -35,7 +36,7 @@ class Calls:
         params = [self._param(part, step) for part in verb.shape]
         if step.do in TAKES_POWER:
             self._lab.consent("vm-power")
-        if disk is not None and step.do == "resize":
+        if disk is not None and step.do in GROWING:
             self._lab.fenced(step.given["size"], disk.sr)
         if disk is not None and (step.do in DISK_CALLS or verb.method.removeprefix("VDI.") in CREATING):
             return self._on_disk(step, disk, verb.method.removeprefix("VDI."), params[1:])

@@ -97,6 +97,7 @@ _ALL = (
     _call("copy", "VDI.copy", _DISK, _SR, NULL, NULL, disk="VDI", sr="SR", makes="copy"),
     _call("move", "VDI.pool_migrate", _DISK, _SR, {}, disk="VDI", sr="SR", makes="disk"),
     _call("resize", "VDI.resize", disk="VDI", size="size"),
+    _call("resize-online", "VDI.resize_online", disk="VDI", size="size"),
     _call("on-boot", "VDI.set_on_boot", disk="VDI", mode="on_boot"),
     _call("data-destroy", "VDI.data_destroy", disk="VDI"),
     _call("destroy", "VDI.destroy", disk="VDI"),
