@@ -81,7 +81,7 @@ def _check(chosen: argparse.Namespace) -> int:
             told += "  expires soon"
         print(told)
     expired = sum(issue.expired(today) for issue in issues)
-    print(f"{len(issues)} known issues, {expired} expired")
+    print(f"{len(issues)} known issue{'s' if len(issues) != 1 else ''}, {expired} expired")
     return Exit.FAILED if expired else Exit.OK
 
 
