@@ -8,7 +8,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from xencbt.fixtures.control import ControlRefused
+from xencbt.fixtures.images import export_sparse, import_sparse, require_vhd
 from xencbt.fixtures.replacing import Sending, replacing
+from xencbt.harness.bitmap import BLOCK
 from xencbt.harness.calling import Calls
 from xencbt.harness.capabilities import MAIN
 from xencbt.harness.errors import HarnessError
@@ -166,6 +168,20 @@ class _Replaying:
         self._lab.require("raw-import")
         return import_ranges(self._lab.session, self._objects.ref(step.given["disk"]), writes_of(step.given["ranges"]))
 
+    def _import_image(self, step: Step) -> Outcome:
+        disk, writes = self._objects.disk(step.given["disk"]), writes_of(step.given["ranges"])
+        if disk is None or any(offset % BLOCK or len(data) > BLOCK for offset, data in writes):
+            raise Blocked("an image is of a disk that was made, in blocks of 64 KiB")
+        self._lab.require("raw-import")
+        return import_sparse(disk, {offset // BLOCK: data for offset, data in writes}, step.given["form"])
+
+    def _read_image(self, step: Step) -> Outcome:
+        disk = self._objects.disk(step.given["disk"])
+        if disk is None:
+            raise Blocked(f"{step.given['disk']} is no disk that could be exported")
+        require_vhd(self._lab)
+        return export_sparse(disk)
+
     def _guest_write(self, step: Step) -> Outcome | None:
         disk = self._objects.disk(step.given["disk"])
         if disk is None:
@@ -274,6 +290,8 @@ class _Replaying:
         "can-send-vm": _send,
         "revert-vm": _revert,
         "write": _write,
+        "import-image": _import_image,
+        "read-image": _read_image,
         "guest-write": _guest_write,
         "read": _read,
         "nbd-open": _over_nbd,

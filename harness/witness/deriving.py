@@ -263,12 +263,13 @@ class _Deriving:
         if "writes" in about:
             writes: Any = about["writes"]
             given["ranges"] = tuple(self._range(offset, data) for offset, data in writes)
+            given |= {"form": about["form"]} if "form" in about else {}
         else:
             given |= {"offset": about["offset"], "length": about["length"]}
         return self._step(event.what, given, event)
 
-    def _opened(self, number: int, event: Did) -> Step:
-        return self._step("nbd-open", {"disk": self._object(number, str(event.about["vdi"]), "VDI")}, event)
+    def _looked(self, number: int, event: Did) -> Step:
+        return self._step(event.what, {"disk": self._object(number, str(event.about["vdi"]), "VDI")}, event)
 
     def _range(self, offset: int, data: bytes) -> tuple[int, int, int, bool]:
         repeated = len(data) > BLOCK and data[:-BLOCK] == data[BLOCK:]
@@ -322,10 +323,12 @@ class _Deriving:
         "lend": _lent,
         "reimport-vm": _reimported,
         "write": _transfer,
+        "import-image": _transfer,
         "guest-write": _transfer,
         "read": _transfer,
         "nbd-read": _transfer,
-        "nbd-open": _opened,
+        "nbd-open": _looked,
+        "read-image": _looked,
         "xe": _xe,
         "begin": _condition,
         "end": _condition,

@@ -10,23 +10,14 @@ from xencbt.harness.witness.witness import step_in_words
 
 BEYOND = frozenset(
     (
-        *(
-            "guest-write",
-            "nbd-open",
-            "nbd-read",
-            "xe",
-            "begin",
-            "end",
-            "arm",
-            "heal",
-            "crash",
-            "restart-toolstack",
-            "lend",
-        ),
-        *("messages", "all-records", "reimport-vm", "send-vm", "can-send-vm"),
+        *("guest-write", "begin", "end", "crash", "restart-toolstack", "lend"),  # the control of an emulated host
+        *("arm", "heal"),  # an interceptor
+        *("nbd-open", "nbd-read", "xe", "import-image", "read-image", "reimport-vm"),  # other protocols and files
+        *("send-vm", "can-send-vm"),  # what the receiving host gives out
+        *("messages", "all-records"),  # all objects of a host, with names for ours
     )
 )
-"""Steps that take more than calls and transfers: an emulated host's control, an interceptor, NBD, a command, a file."""
+"""Steps that take more than calls about known objects and the transfer of ranges."""
 
 _DOCSTRING = re.compile(r'\A""".*?"""\n', re.DOTALL)
 _OF_THE_PROJECT = re.compile(r"\nfrom xencbt\..*\n")

@@ -237,6 +237,7 @@ _READERS: Mapping[str, Callable[[object], object]] = {
     "type": _one_of(*(each.value for each in VdiType)),
     "on_boot": _one_of("persist", "reset"),
     "mode": _one_of("RW", "RO"),
+    "form": _one_of("raw", "chunked", "vhd"),
     "purpose": _one_of("nbd", "insecure_nbd"),
     "condition": _one_of(*CONDITIONS),
     "command": _one_of(*XE_COMMANDS),

@@ -56,7 +56,8 @@ def _create(step: Step) -> str:
 
 def _write(step: Step) -> str:
     at = ", ".join(f"{length} bytes at {offset}" for offset, length, _, _ in step.given["ranges"])
-    return f"{'the guest writes' if step.do == 'guest-write' else 'write'} to {step.given['disk']}: {at}"
+    how = {"guest-write": "the guest writes", "import-image": f"import as {step.given.get('form')} image"}
+    return f"{how.get(step.do, 'write')} to {step.given['disk']}: {at}"
 
 
 def _read(step: Step) -> str:
@@ -80,8 +81,10 @@ _TELLERS: Mapping[str, Callable[[Step], str]] = {
     "create": _create,
     "list": lambda step: f"list changed blocks from {step.given['earlier']} to {step.given['later']}",
     "write": _write,
+    "import-image": _write,
     "guest-write": _write,
     "read": _read,
+    "read-image": lambda step: f"read {step.given['disk']} as vhd image",
     "nbd-open": lambda step: f"open {step.given['disk']} over NBD",
     "nbd-read": _read,
     "field": lambda step: f"read {step.given['field']} of {step.given['of']}",
