@@ -23,7 +23,7 @@ texts stands in a parameter, whatever the case), `{"gives": VALUE}`,
 `{"has": {FIELD: VALUE}}`, `{"marks": RUNS, "bytes": N}` (at least these blocks), `{"marks_at_most": RUNS, "bytes": N}`,
 `{"listed": true}`: a bitmap of any content."""
 
-Pair = tuple[str, Normal, Normal | EllipsisType]
+Asked = tuple[str, Normal, Normal | EllipsisType]
 """The name of a field for people, what it has to be, and what it is; `...` where it is not there."""
 
 _KEYS = (
@@ -268,7 +268,7 @@ def alternative_in_words(alternative: Alternative) -> str:
         case {"gives": value}:
             return _shown(value)
         case {"has": fields}:
-            return "; ".join(f"{name} = {_shown(wanted)}" for name, wanted, _ in _pairs(fields, fields))
+            return "; ".join(f"{name} = {_shown(wanted)}" for name, wanted, _ in _asked(fields, fields))
         case {"marks": runs, "bytes": size}:
             return f"{size} bytes, at least {_described(runs)} marked"
         case {"marks_at_most": runs, "bytes": size}:
@@ -290,7 +290,7 @@ def saw_in_words(saw: Saw | None, expected: Alternative | None = None) -> str:
     if marks_of(value) is not None and isinstance(value, Mapping):
         return f"{value.get('bytes')} bytes, {_described(value['marks'])} marked"
     if isinstance(value, Mapping) and expected is not None and "has" in expected:
-        fields = _pairs(expected["has"], value)
+        fields = _asked(expected["has"], value)
         return "; ".join(f"{name} = {'absent' if there is ... else _shown(there)}" for name, _, there in fields)
     plain = value is None or value == "" or isinstance(value, Mapping) or (isinstance(value, str) and class_of(value))
     return "success" if plain else _shown(value)
@@ -311,15 +311,15 @@ def _moved(value: Mapping[str, Normal], other: Mapping[str, Normal]) -> dict[str
 
 def _missing(fields: Mapping[str, Normal], value: Mapping[str, Normal]) -> tuple[str, ...]:
     """Return the names of what is asked for and not there."""
-    return tuple(sorted(name for name, wanted, there in _pairs(fields, value) if wanted != there))
+    return tuple(sorted(name for name, wanted, there in _asked(fields, value) if wanted != there))
 
 
-def _pairs(fields: Mapping[str, Normal], value: Mapping[str, Normal]) -> Iterator[Pair]:
+def _asked(fields: Mapping[str, Normal], value: Mapping[str, Normal]) -> Iterator[Asked]:
     for key, wanted in fields.items():
         there = value.get(key, ...)
         if class_of(key) and isinstance(wanted, Mapping):
             inner: Mapping[str, Normal] = there if isinstance(there, Mapping) else {}
-            yield from ((f"{name} of {key}", one, other) for name, one, other in _pairs(wanted, inner))
+            yield from ((f"{name} of {key}", one, other) for name, one, other in _asked(wanted, inner))
         else:
             yield key, wanted, there
 
