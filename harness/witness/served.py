@@ -1,9 +1,13 @@
 """Where a disk is served over NBD, said so that it is the same on every host: no certificate, address or port; pure."""
 
+import re
 from collections.abc import Callable, Mapping
 from typing import Any
 
 from cryptography import x509
+
+_PORT = re.compile(r"[1-9]\d{0,4}", re.ASCII)
+_NO_CERTIFICATE = (ValueError, x509.InvalidVersion, x509.DuplicateExtension, x509.UnsupportedGeneralNameType)
 
 Text = Callable[[str], str]
 """Takes out of a text what is of one host alone."""
@@ -27,7 +31,7 @@ def _record(record: Mapping[str, object], known: dict[object, str], text: Text) 
         match name:
             case "address" if isinstance(value, str) and value:
                 told[name] = known.setdefault(value, f"address {len(known) + 1}")
-            case "port" if str(value).isdigit() and int(str(value)):
+            case "port" if _PORT.fullmatch(str(value)):
                 told[name] = "<port>"
             case "cert" if names is not None:
                 told[name] = "<certificate>"
@@ -46,7 +50,7 @@ def _names(pem: object) -> frozenset[str] | None:
         alternative = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
     except x509.ExtensionNotFound:
         return frozenset(map(str.casefold, names))
-    except ValueError:
+    except _NO_CERTIFICATE:
         return None
     names += alternative.get_values_for_type(x509.DNSName)
     names += map(str, alternative.get_values_for_type(x509.IPAddress))

@@ -1,5 +1,6 @@
 """Two right hosts say the same of a served disk, however they are called and reached; a wrong one does not."""
 
+import base64
 from typing import Any
 
 import pytest
@@ -50,6 +51,9 @@ def test_right_hosts_say_the_same(record: dict[str, Any], certificates: tuple[st
         {"subject": "another"},
         {"cert": "no certificate"},
         {"port": "no port"},
+        {"port": "²"},
+        {"port": "1" * 5000},
+        {"cert": "\ud800"},
         {"address": ""},
         {"exportname": "/elsewhere"},
         {"more": "fields"},
@@ -57,6 +61,19 @@ def test_right_hosts_say_the_same(record: dict[str, Any], certificates: tuple[st
 )
 def test_wrong_ones_do_not(record: dict[str, Any], wrong: dict[str, Any]) -> None:
     assert said(record | wrong) != said(record)
+
+
+@pytest.mark.parametrize("broken", ["version", "extension"])
+def test_what_only_looks_like_a_certificate_is_none(record: dict[str, Any], broken: str) -> None:
+    body = base64.b64decode("".join(record["cert"].splitlines()[1:-1]))
+    made = {
+        "version": body.replace(bytes.fromhex("a003020102"), bytes.fromhex("a003020109"), 1),
+        # the subject alternative name (2.5.29.17) becomes a second subject key identifier (2.5.29.14)
+        "extension": body.replace(bytes.fromhex("0603551d11"), bytes.fromhex("0603551d0e"), 1),
+    }[broken]
+    assert made != body
+    pem = f"-----BEGIN CERTIFICATE-----\n{base64.encodebytes(made).decode()}-----END CERTIFICATE-----\n"
+    assert said(record | {"cert": pem}) != said(record)
 
 
 def test_an_address_that_comes_twice_is_told_from_two(record: dict[str, Any]) -> None:
