@@ -55,6 +55,13 @@ class Objects:
         """Return the disk, None where the alias stands for none."""
         return self._disks.get(alias)
 
+    def usable(self, alias: str) -> Disk:
+        """Return the disk; raises Blocked where the alias stands for none."""
+        disk = self._disks.get(alias)
+        if disk is None:
+            raise Blocked(f"{alias} is no disk that could be used")
+        return disk
+
     def uuid(self, alias: str) -> str:
         """Return the uuid of a disk; one that no host has where the alias stands for none."""
         disk = self.disk(alias)

@@ -110,12 +110,11 @@ class _Replaying:
 
     def _create(self, step: Step) -> Outcome:
         given = step.given
-        kind = str(given["sr"]).removeprefix("sr:")
         sm_config = {"type": "raw"} if given["raw"] else {}
-        return self._lab.attempt_disk(type=given["type"], sr=kind, size=given["size"], sm_config=sm_config)
+        return self._lab.attempt_disk(type=given["type"], sr=_kind(step), size=given["size"], sm_config=sm_config)
 
     def _lend(self, step: Step) -> Outcome:
-        disk = self._lab.seeded_disk(str(step.given["sr"]).removeprefix("sr:"))
+        disk = self._lab.seeded_disk(_kind(step))
         self._objects.keep(step.makes, disk)
         return Ok(disk.ref)
 
@@ -125,9 +124,7 @@ class _Replaying:
         return Ok(vm.ref)
 
     def _attach(self, step: Step) -> Outcome:
-        disk = self._objects.disk(step.given["disk"])
-        if disk is None:
-            raise Blocked(f"{step.given['disk']} is no disk that could be attached")
+        disk = self._objects.usable(step.given["disk"])
         return self._objects.vm(step.given["vm"]).attempt_attach(disk, mode=step.given["mode"])
 
     def _derive_vm(self, step: Step) -> Outcome:
@@ -141,19 +138,16 @@ class _Replaying:
             case "clone-vm":
                 made = vm.clone()
             case "reimport-vm":
-                made = vm.through_a_file(str(step.given["sr"]).removeprefix("sr:"))
+                made = vm.through_a_file(_kind(step))
             case _:
-                made = vm.copy(str(step.given["sr"]).removeprefix("sr:"))
+                made = vm.copy(_kind(step))
         self._objects.keep(step.makes, made)
         return Ok(made.ref)
 
     def _send(self, step: Step) -> Outcome:
-        disk = self._objects.disk(step.given["disk"])
-        if disk is None:
-            raise Blocked(f"{step.given['disk']} is no disk that could be sent along")
+        disk = self._objects.usable(step.given["disk"])
         operation: Sending = "migrate_send" if step.do == "send-vm" else "assert_can_migrate"
-        kind = str(step.given["sr"]).removeprefix("sr:")
-        return self._objects.vm(step.given["vm"]).attempt_to_send(operation, disk, kind)
+        return self._objects.vm(step.given["vm"]).attempt_to_send(operation, disk, _kind(step))
 
     def _revert(self, step: Step) -> Outcome:
         snapshot = self._objects.vm(step.given["snapshot"])
@@ -169,16 +163,14 @@ class _Replaying:
         return import_ranges(self._lab.session, self._objects.ref(step.given["disk"]), writes_of(step.given["ranges"]))
 
     def _import_image(self, step: Step) -> Outcome:
-        disk, writes = self._objects.disk(step.given["disk"]), writes_of(step.given["ranges"])
-        if disk is None or any(offset % BLOCK or len(data) > BLOCK for offset, data in writes):
-            raise Blocked("an image is of a disk that was made, in blocks of 64 KiB")
+        disk, writes = self._objects.usable(step.given["disk"]), writes_of(step.given["ranges"])
+        if any(offset % BLOCK or len(data) > BLOCK for offset, data in writes):
+            raise Blocked("an image is made of blocks of 64 KiB")
         self._lab.require("raw-import")
         return import_sparse(disk, {offset // BLOCK: data for offset, data in writes}, step.given["form"])
 
     def _read_image(self, step: Step) -> Outcome:
-        disk = self._objects.disk(step.given["disk"])
-        if disk is None:
-            raise Blocked(f"{step.given['disk']} is no disk that could be exported")
+        disk = self._objects.usable(step.given["disk"])
         require_vhd(self._lab)
         return export_sparse(disk)
 
@@ -199,9 +191,7 @@ class _Replaying:
         )
 
     def _over_nbd(self, step: Step) -> Outcome:
-        disk = self._objects.disk(step.given["disk"])
-        if disk is None:
-            raise Blocked(f"{step.given['disk']} is no disk that could be served")
+        disk = self._objects.usable(step.given["disk"])
         try:
             with disk.over_nbd() as served:
                 if step.do == "nbd-open":
@@ -237,7 +227,7 @@ class _Replaying:
 
     def _begin(self, step: Step) -> None:
         conditions, given = self._lab.conditions, step.given
-        kind = str(given.get("sr", f"sr:{MAIN}")).removeprefix("sr:")
+        kind = _kind(step)
         stack = self._open.enter_context(ExitStack())
         self._conditions[str(given["condition"])] = stack
         match given["condition"]:
@@ -309,3 +299,8 @@ class _Replaying:
         "crash": _crash,
         "restart-toolstack": _restart,
     }
+
+
+def _kind(step: Step) -> str:
+    """Return the kind of the SR that a step names; the run's own where it names none."""
+    return str(step.given.get("sr", MAIN)).removeprefix("sr:")
