@@ -31,6 +31,12 @@ SECTOR = 512
 STEP = 2 * MIB
 """Drivers round sizes up to this."""
 
+LONG = 33 * MIB + SECTOR
+"""Bytes of a write beyond each power of two at which storage cuts requests, the 32 MiB of an NBD request among them."""
+
+LONG_OF_A_GUEST = 5 * MIB + SECTOR
+"""The same for a guest: more than the megabytes to which block devices cut what a guest asks for."""
+
 
 pytestmark = needs("raw-import")
 """Every test of this chapter writes to disks."""
@@ -149,6 +155,30 @@ def test_a_write_over_many_blocks_is_listed_in_every_one_of_them(lab: Lab) -> No
     disk, baseline = tracked(lab)
     last = disk.write(offset=3 * BLOCK - SECTOR, length=2 * BLOCK + 2 * SECTOR).snapshot()
     assert_listed(baseline, last, {2, 3, 4, 5})
+
+
+def assert_whole_write_is_listed(lab: Lab, length: int, power_state: PowerState) -> None:
+    """Expect that every block of one write of `length` bytes is marked, by a running guest or where no VM runs."""
+    with lab.precondition("a tracked disk with a baseline"):
+        disk = lab.create_disk(size=length + STEP).enable_cbt()
+        baseline = disk.snapshot()
+        if power_state == "Running":
+            lab.create_vm(disk, power_state=power_state)
+    last = disk.write(offset=BLOCK - SECTOR, length=length).snapshot()
+    assert_listed(baseline, last, range(block_count(BLOCK - SECTOR + length)))
+
+
+@decides("LIST-02")
+def test_a_long_write_is_listed_to_its_end(lab: Lab) -> None:
+    """However it is cut up on its way into the storage."""
+    assert_whole_write_is_listed(lab, LONG, "Halted")
+
+
+@decides("LIST-02")
+@needs("guest-write", "vm-power")
+def test_a_long_write_of_a_guest_is_listed_to_its_end(lab: Lab) -> None:
+    """The same through the path of a disk in use."""
+    assert_whole_write_is_listed(lab, LONG_OF_A_GUEST, "Running")
 
 
 @decides("LIST-02")

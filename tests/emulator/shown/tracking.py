@@ -95,6 +95,7 @@ SHOWN = {
     "writes-mark-their-first-block": Shown(changed_by((BLOCK - 1, 2)), {0, 1}, {0}),
     "writes-mark-whole-blocks-only": Shown(changed_by((1, 2 * BLOCK)), {0, 1, 2}, {1}),
     "writes-mark-a-mebibyte": Shown(changed_by((17 * BLOCK, 1)), {17}, set(range(16, 32))),
+    "long-writes-mark-their-first-mebibyte": Shown(changed_by((0, 2 << 20)), set(range(32)), set(range(16))),
     "offsets-wrap-at-4-gib": Shown(changed_by((4 * GIB, 1), size=5 * GIB), {4 * GIB // BLOCK}, {0}),
     "first-write-is-missed": Shown(changed_by_the_first_write, {3, 4}, {4}),
     "writes-in-use-are-missed": Shown(changed_in_use, {2, 3}, {2}),
