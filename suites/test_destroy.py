@@ -112,6 +112,10 @@ AFTERWARDS: dict[str, Callable[[Disk], object]] = {
 }
 
 
+LONG_ROW = 34
+"""Snapshots, more than the layers that drivers let an image have (30), and than 32."""
+
+
 @decides("LIST-09")
 @pytest.mark.parametrize("happens", AFTERWARDS)
 def test_metadata_is_a_baseline_whatever_happens_next(lab: Lab, happens: str) -> None:
@@ -127,6 +131,18 @@ def test_metadata_is_a_baseline_whatever_happens_next(lab: Lab, happens: str) ->
     assert_listed(last, disk, {8, 9})
     assert_listed(first, last, {1, 2})
     assert_safe(middle.changed_blocks_to(later), middle.read(), later.read(), between=(middle, later))
+
+
+@decides("LIST-09")
+def test_a_long_row_of_metadata_is_listed_from_end_to_end(lab: Lab) -> None:
+    """Data goes after each backup, metadata stays: no limit to the layers of an image is one to the logs."""
+    with lab.precondition("a backup set"):
+        disk = lab.create_disk(size=2 * SIZE).enable_cbt()
+        snapshots = [disk.snapshot()]
+    for number in range(1, LONG_ROW):
+        snapshots.append(disk.write(block=number).snapshot())
+        snapshots[-2].data_destroy()
+    assert_listed(snapshots[0], snapshots[-1], range(1, LONG_ROW))
 
 
 @decides("DESTROY-02")
@@ -441,6 +457,19 @@ def test_changes_go_on_to_a_snapshot_of_another_size(lab: Lab, *, emptied: bool)
     middle.destroy()
     assert_safe(assert_listed(first, last, {1, end}), images[first], images[last], between=(first, last))
     assert_listed(first, disk, {1, end})
+
+
+@decides("DESTROY-06")
+@pytest.mark.parametrize("order", [(1, 2, 3), (3, 2, 1)], ids=["oldest first", "newest first"])
+def test_all_between_the_first_and_the_last_go(lab: Lab, order: tuple[int, ...]) -> None:
+    """What they knew adds up in the last, step by step or each in turn: a backup since the first misses nothing."""
+    disk, snapshots = backup_set(lab, 5)
+    kept = [snapshots[0], snapshots[4]]
+    images = contents([*kept, disk])
+    for number in order:
+        snapshots[number].destroy()
+        assert_gone(snapshots[number])
+    assert_comparable([*kept, disk], images)
 
 
 @decides("DESTROY-06")

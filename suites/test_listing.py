@@ -1,6 +1,7 @@
 """Getting the list of blocks that changed between VDIs; what rests on backup sets is judged with those."""
 
 from collections.abc import Callable
+from functools import partial
 from itertools import combinations
 
 import pytest
@@ -8,18 +9,22 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from xencbt.fixtures.disks import Disk
+from xencbt.fixtures.images import Form, require_vhd, write_sparse
 from xencbt.fixtures.lab import MIB, Lab
 from xencbt.fixtures.vms import PowerState
 from xencbt.harness.bitmap import BLOCK, Bitmap, block_count, describe
+from xencbt.harness.capabilities import MAIN
 from xencbt.harness.decides import decides
 from xencbt.harness.expectations import refusals
 from xencbt.harness.model import Enable, Resize, Snapshot, Write
 from xencbt.harness.needs import needs
 from xencbt.harness.outcome import Failed
+from xencbt.harness.session import clock
 from xencbt.harness.sizes import Reach
-from xencbt.harness.verdicts import Violation
+from xencbt.harness.verdicts import NotExercised, Violation
 from xencbt.suites.edges import LARGEST, crossings, edges, power_of_two
-from xencbt.suites.guests import undisturbed
+from xencbt.suites.guests import WritingGuest, undisturbed
+from xencbt.suites.happenings import AT_REST, EVENTS, IN_USE, Written, each
 from xencbt.suites.histories import SIZE, WRITING, History, histories, perform
 from xencbt.suites.listing import assert_listed, assert_lists_as_before, block_map
 from xencbt.suites.play import Play
@@ -29,7 +34,19 @@ from xencbt.suites.situations import IN_POWER_STATES
 SECTOR = 512
 
 STEP = 2 * MIB
-"""Drivers round sizes up to this."""
+"""Drivers round sizes up to this, which is also a block of a VHD."""
+
+MOST_ROUNDS = 200
+"""How often a backup is made of a writing guest, at most: one snapshot must meet a write under way."""
+
+CHORES: tuple[Callable[[Disk, Disk], object], ...] = (
+    lambda _, earlier: earlier.data_destroy(),
+    lambda _, earlier: earlier.destroy(),
+    lambda disk, _: disk.clone(),
+    lambda disk, _: disk.lab.conditions.scan(MAIN),
+    lambda disk, _: disk.enable_cbt(),
+)
+"""What is done with a disk, or with an older snapshot of it, from one backup to the next."""
 
 LONG = 33 * MIB + SECTOR
 """Bytes of a write beyond each power of two at which storage cuts requests, the 32 MiB of an NBD request among them."""
@@ -179,6 +196,109 @@ def test_a_long_write_is_listed_to_its_end(lab: Lab) -> None:
 def test_a_long_write_of_a_guest_is_listed_to_its_end(lab: Lab) -> None:
     """The same through the path of a disk in use."""
     assert_whole_write_is_listed(lab, LONG_OF_A_GUEST, "Running")
+
+
+def assert_listed_in_spite_of(event: Callable[[Written], object], lab: Lab, power_state: PowerState) -> None:
+    """Expect that what is written to each of a VM's disks before and after `event` is listed, over each snapshot."""
+    (disk, baseline), (other, baseline_of_other) = tracked(lab), tracked(lab)
+    vm = lab.create_vm(disk, other, power_state=power_state)
+    written = Written(disk, baseline, disk.write(block=0).snapshot(), vm)
+    disk.write(block=1)
+    other.write(block=3)
+    with lab.precondition("what happens between"):
+        event(written)
+    last = disk.write(block=2).snapshot()
+    assert_listed(baseline, last, {0, 1, 2})
+    assert_listed(written.middle, last, {1, 2})
+    assert_listed(baseline_of_other, other.write(block=4).snapshot(), {3, 4})
+
+
+@decides("LIST-02")
+@pytest.mark.parametrize("event", each(EVENTS | AT_REST))
+def test_what_was_written_is_listed_whatever_happens_next(lab: Lab, event: str) -> None:
+    """Neither what is done with the disk nor with others takes anything from its log."""
+    assert_listed_in_spite_of((EVENTS | AT_REST)[event], lab, "Halted")
+
+
+@decides("LIST-02")
+@needs("guest-write", "vm-power")
+@pytest.mark.parametrize("event", each(EVENTS | IN_USE))
+def test_what_a_guest_wrote_is_listed_whatever_happens_next(lab: Lab, event: str) -> None:
+    """Nor from what of its log is still in memory."""
+    assert_listed_in_spite_of((EVENTS | IN_USE)[event], lab, "Running")
+
+
+@decides("LIST-02")
+@needs("guest-write", "vm-power")
+def test_what_a_guest_writes_is_listed_wherever_it_runs(lab: Lab) -> None:
+    """At each host of the pool, one after the other."""
+    disk, baseline = tracked(lab)
+    vm = lab.create_vm(disk)
+    places = vm.places()
+    for block, place in enumerate(places):
+        vm.start(at=place)
+        disk.write(block=block)
+        vm.shutdown()
+    assert_listed(baseline, disk.snapshot(), range(len(places)))
+
+
+@decides("LIST-02")
+@needs("guest-write", "vm-power", "raw-export")
+def test_backups_of_a_guest_that_never_rests_miss_nothing(lab: Lab) -> None:
+    """Snapshots and listings, round after round while it writes, and what else is done with a disk under a guest."""
+    disk, earlier = tracked(lab)
+    lab.create_vm(disk, power_state="Running")
+    before, met, rounds = earlier.read(), 0, 0
+    with WritingGuest(disk) as guest:
+        while rounds < len(CHORES) or (not met and rounds < MOST_ROUNDS):
+            began = clock()
+            later = disk.snapshot()
+            met += guest.wrote_between(began, clock())
+            after = later.read()
+            assert_safe(earlier.changed_blocks_to(later), before, after, between=(earlier, later))
+            with lab.precondition("what is done between backups"):
+                CHORES[rounds % len(CHORES)](disk, earlier)
+            earlier, before, rounds = later, after, rounds + 1
+    if not met:
+        raise NotExercised(f"no write was under way during {rounds} calls of VDI.snapshot")
+
+
+def _imported(form: Form, disk: Disk, content: bytes) -> None:
+    write_sparse(disk, {1: content}, form)
+
+
+def _imported_as_vhd(disk: Disk, content: bytes) -> None:
+    require_vhd(disk.lab)
+    _imported("vhd", disk, content)
+
+
+def _copied(disk: Disk, content: bytes) -> None:
+    disk.lab.create_disk(size=disk.size).write(block=1, data=content).copy_into(disk)
+
+
+FILLING: dict[str, Callable[[Disk, bytes], None]] = {
+    "raw import": partial(_imported, "raw"),
+    "import in frames": partial(_imported, "chunked"),
+    "VHD import": _imported_as_vhd,
+    "copy": _copied,
+}
+"""Ways in which a restore fills a disk that is there; they write the content to block 1, and may empty the others."""
+
+
+@decides("LIST-02")
+@needs("raw-export")
+@pytest.mark.parametrize("way", FILLING)
+def test_what_a_restore_writes_is_listed(lab: Lab, way: str) -> None:
+    """Into a disk that is tracked: what it brings, and what it takes away."""
+    with lab.precondition("a tracked disk with a baseline"):
+        disk = lab.create_disk(size=2 * STEP).write(blocks=(5, block_count(2 * STEP) - 1)).enable_cbt()
+        baseline = disk.snapshot()
+        content = lab.content.draw(BLOCK)
+        FILLING[way](disk, content)
+        assert_same_content(disk.read(BLOCK, BLOCK), content, f"the disk after the {way}")
+    last = disk.snapshot()
+    before, after = baseline.read(), last.read()
+    assert_safe(assert_listed(baseline, last, {1}), before, after, between=(baseline, last))
 
 
 @decides("LIST-02")

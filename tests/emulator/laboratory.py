@@ -30,6 +30,12 @@ PASSWORD = "secret"
 MIB = 1024**2
 
 
+def marked(bitmap: str) -> set[int]:
+    """Give the blocks that a bitmap marks, which comes in base64."""
+    bits = "".join(f"{byte:08b}" for byte in base64.b64decode(bitmap))
+    return {block for block, bit in enumerate(bits) if bit == "1"}
+
+
 class Laboratory:
     """One host and a client of it."""
 
@@ -124,8 +130,7 @@ class Laboratory:
         self.host.defects.context.run(store.fill, record["uuid"], offset, length, byte)
 
     def changed(self, source: Ref, target: Ref) -> set[int]:
-        bitmap = base64.b64decode(self.call("VDI.list_changed_blocks", source, target))
-        return {8 * i + bit for i, byte in enumerate(bitmap) for bit in range(8) if byte >> (7 - bit) & 1}
+        return marked(self.call("VDI.list_changed_blocks", source, target))
 
     def messages(self, vdi: Ref) -> list[str]:
         uuid = self.record(vdi)["uuid"]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from tests.emulator.laboratory import MIB
+from tests.emulator.laboratory import MIB, marked
 from tests.emulator.served import serve
 from tests.emulator.shown.showing import Shown, blocks, content, outcome
 from tests.emulator.test_xva import Travels
@@ -16,6 +16,7 @@ from xencbt.fixtures.emulator.defects import switch
 from xencbt.fixtures.emulator.errors import Refusal
 from xencbt.fixtures.emulator.inventory import furnish
 from xencbt.fixtures.emulator.nbd import NbdConnection
+from xencbt.fixtures.emulator.values import NULL
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -205,6 +206,34 @@ def image_imported(form: str) -> Callable[[Laboratory], int]:
     return scene
 
 
+def marked_by_a_vhd(lab: Laboratory) -> set[int]:
+    """Import a VHD with a byte in its first block into a disk that holds one in its last; the blocks marked."""
+
+    def furnishing(host: EmulatedHost) -> None:
+        host.lab = furnish(host)
+        switch(host, lab.host.defects.names)
+
+    with serve(furnishing=furnishing) as served:
+        travels = Travels(served)
+        source, made = travels.disk("lvm", SIZE), travels.disk("lvm", SIZE)
+        travels.write(source, 0, 7)
+        travels.write(made, SIZE - 1, 7)
+        travels.call("VDI.enable_cbt", made)
+        base = travels.call("VDI.snapshot", made, {})
+        image = moved(travels, "GET", "/export_raw_vdi", "vhd", source).partition(b"\r\n\r\n")[2]
+        moved(travels, "PUT", "/import_raw_vdi", "vhd", made, image)
+        found = marked(travels.call("VDI.list_changed_blocks", base, made))
+        return found & {0, SIZE // BLOCK - 1}
+
+
+def marked_by_a_copy(lab: Laboratory) -> set[int]:
+    source, made = lab.disk(), lab.tracked_disk()
+    lab.write(source, 3)
+    base = lab.snapshot(made)
+    lab.call("VDI.copy", source, NULL, NULL, made)
+    return lab.changed(base, made)
+
+
 def moved(travels: Travels, method: str, path: str, form: str, vdi: Ref, body: bytes = b"") -> bytes:
     words = f"session_id={travels.session}&vdi={vdi}&format={form}"
     head = f"{method} {path}?{words} HTTP/1.1\r\nHost: h\r\nContent-Length: {len(body)}\r\n\r\n"
@@ -248,5 +277,8 @@ SHOWN = {
     "imports-lose-the-last-sector": Shown(imported(bytes((7,)) * 512, last_byte, SIZE - 512), 7, 0),
     "raw-images-lose-their-last-sector": Shown(image_imported("raw"), 7, 0),
     "vhd-images-lose-their-last-block": Shown(image_imported("vhd"), 7, 0),
+    "vhd-imports-are-not-tracked": Shown(marked_by_a_vhd, {0, SIZE // BLOCK - 1}, set()),
+    "what-vhd-imports-empty-is-not-tracked": Shown(marked_by_a_vhd, {0, SIZE // BLOCK - 1}, {0}),
+    "copies-into-a-disk-are-not-tracked": Shown(marked_by_a_copy, {3}, set()),
     "imports-are-not-tracked": Shown(imported(bytes((7,)) * BLOCK, changed), {0}, set()),
 }

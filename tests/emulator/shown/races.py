@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from tests.emulator.laboratory import MIB
 from tests.emulator.shown.showing import Shown, blocks, enabled, outcome, two_steps, used_disk
 from xencbt.fixtures.emulator import xmlwriter
+from xencbt.fixtures.emulator.blocks import BLOCK
 from xencbt.fixtures.emulator.calls import Calls
 from xencbt.fixtures.emulator.control import Control
 from xencbt.fixtures.emulator.errors import Refusal
@@ -155,6 +156,22 @@ def cleared(lab: Laboratory) -> Any:
     return blocks(lab, base, vdi)
 
 
+def written_meanwhile(lab: Laboratory) -> Any:
+    """List what was written right after a snapshot of the disk was asked for."""
+    vdi = used_disk(lab)
+    base = lab.snapshot(vdi)
+    record = lab.record(vdi)
+
+    async def snapshot_and_write() -> None:
+        taking = asyncio.ensure_future(lab.calling("VDI.snapshot", vdi, {}))
+        await asyncio.sleep(0)
+        lab.host.storage[record["SR"]].write(record["uuid"], 2 * BLOCK, b"7")
+        await taking
+
+    lab.run(snapshot_and_write())
+    return blocks(lab, base, lab.snapshot(vdi))
+
+
 def one_step(lab: Laboratory) -> Any:
     _, _, middle, last = two_steps(lab)
     return blocks(lab, middle, last)
@@ -197,6 +214,7 @@ SHOWN = {
     "reverted-disks-stay-in-the-set": Shown(reverted, UNRELATED, set()),
     "suspended-vms-cannot-be-enabled": Shown(enabled_while_suspended, "ok", "VM_BAD_POWER_STATE"),
     "listing-needs-the-vm-offline": Shown(listed_in_use, "ok", "VDI_IN_USE"),
+    "writes-during-a-snapshot-are-missed": Shown(written_meanwhile, {2}, set()),
     "calls-join-one-under-way": Shown(enabled_four_times_at_once, True, False),
     "doubtful-logs-leave-the-disk-locked": Shown(use_of_a_doubtful_log, (0, "ok"), (1, "VDI_IN_USE")),
     "interrupted-operations-are-not-undone": Shown(half_done, True, False),

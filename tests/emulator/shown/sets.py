@@ -120,6 +120,28 @@ def without_the_middle(lab: Laboratory) -> Any:
     return blocks(lab, base, last)
 
 
+def in_a_row(lab: Laboratory, steps: int) -> list[Any]:
+    """Take snapshots of a disk; before the nth but the first, block n is written."""
+    vdi = lab.tracked_disk()
+    row = [lab.snapshot(vdi)]
+    for step in range(1, steps + 1):
+        lab.write(vdi, step)
+        row.append(lab.snapshot(vdi))
+    return row
+
+
+def over_many_steps(lab: Laboratory) -> Any:
+    row = in_a_row(lab, 18)
+    return blocks(lab, row[0], row[-1])
+
+
+def without_any_between(lab: Laboratory) -> Any:
+    first, *between, last = in_a_row(lab, 4)
+    for snapshot in reversed(between):
+        lab.call("VDI.destroy", snapshot)
+    return blocks(lab, first, last)
+
+
 def without_the_middle_of_three(lab: Laboratory) -> Any:
     vdi, base, middle, last = two_steps(lab)
     lab.write(vdi, 4)
@@ -197,6 +219,7 @@ TWO, MIDDLE = {1, 2, 3}, {2, 3}
 
 SHOWN = {
     "only-the-last-log-is-listed": Shown(over_two_steps, TWO, MIDDLE),
+    "listings-go-back-over-16-logs": Shown(over_many_steps, set(range(1, 19)), set(range(3, 19))),
     "logs-are-joined-by-exclusive-or": Shown(over_two_steps, TWO, {1, 3}),
     "joined-logs-are-coarser": Shown(over_two_steps, TWO, {0, *TWO}),
     "the-earlier-log-is-listed-too": Shown(one_step, MIDDLE, TWO),
@@ -222,6 +245,7 @@ SHOWN = {
     "merging-drops-bits": Shown(without_the_middle, TWO, MIDDLE),
     "merging-goes-backwards": Shown(without_the_middle, TWO, MIDDLE),
     "merging-replaces-bits": Shown(without_the_middle, TWO, {1, 2}),
+    "logs-take-in-two-others": Shown(without_any_between, {1, 2, 3, 4}, {2, 3, 4}),
     "merging-forgets-what-is-in-memory": Shown(without_the_middle_in_use, {1, 2}, {1}),
     "deleting-cuts-the-chain": Shown(without_the_middle, TWO, UNRELATED),
     "refused-pauses-drop-bits": Shown(without_the_middle_and_a_pause, {1, 2}, {2}),

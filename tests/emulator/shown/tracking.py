@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from tests.emulator.laboratory import Laboratory
+    from xencbt.fixtures.emulator.values import Ref
 
 GIB = 1024 * MIB
 
@@ -51,6 +52,35 @@ def changed_in_use_and_let_go(lab: Laboratory) -> set[int]:
     lab.write(vdi, 2, 3)
     lab.call("VM.hard_shutdown", lab.vm)
     return lab.changed(base, vdi)
+
+
+def restarted(lab: Laboratory, _: Ref) -> None:
+    lab.run(lab.host.restart())
+    lab.log_in()
+
+
+def changed_on_the_second_disk(lab: Laboratory) -> set[int]:
+    lab.plug_into_vm(lab.tracked_disk())
+    vdi = lab.tracked_disk()
+    lab.plug_into_vm(vdi)
+    lab.call("VM.start", lab.vm, False, False)
+    base = lab.snapshot(vdi)
+    lab.write(vdi, 2, 3)
+    lab.call("VM.hard_shutdown", lab.vm)
+    return lab.changed(base, vdi)
+
+
+def changed_before(event: Callable[[Laboratory, Ref], object]) -> Callable[[Laboratory], set[int]]:
+    """List what a running VM wrote since a baseline and a snapshot; the event is given that snapshot."""
+
+    def scene(lab: Laboratory) -> set[int]:
+        vdi = used_disk(lab)
+        base, middle = lab.snapshot(vdi), lab.snapshot(vdi)
+        lab.write(vdi, 2, 3)
+        event(lab, middle)
+        return lab.changed(base, lab.snapshot(vdi))
+
+    return scene
 
 
 def changed_by_a_write_to_a_snapshot(lab: Laboratory) -> set[int]:
@@ -104,6 +134,20 @@ SHOWN = {
     "roll-keeps-bits": Shown(changed_twice, {2}, {1, 2}),
     "snapshots-start-a-set": Shown(listed_since_the_baseline, "ok", UNRELATED),
     "closing-forgets-what-is-in-memory": Shown(changed_in_use_and_let_go, {2, 3}, set()),
+    "suspending-forgets-what-is-in-memory": Shown(
+        changed_before(lambda lab, _: lab.call("VM.suspend", lab.vm)), {2, 3}, set()
+    ),
+    "pausing-forgets-what-is-in-memory": Shown(
+        changed_before(lambda lab, _: lab.call("VM.pause", lab.vm)), {2, 3}, set()
+    ),
+    "moving-forgets-what-is-in-memory": Shown(
+        changed_before(lambda lab, _: lab.call("VM.pool_migrate", lab.vm, lab.host.ref, {})), {2, 3}, set()
+    ),
+    "restarts-forget-what-is-in-memory": Shown(changed_before(restarted), {2, 3}, set()),
+    "stopping-writes-out-the-first-disk-only": Shown(changed_on_the_second_disk, {2, 3}, set()),
+    "destroying-data-forgets-what-is-in-memory": Shown(
+        changed_before(lambda lab, middle: lab.call("VDI.data_destroy", middle)), {2, 3}, set()
+    ),
     "growth-clears-the-log": Shown(changed_before_and_after_growth, {1, 70}, {70}),
     "growth-past-a-power-of-two-loses-changes": Shown(changed_before_and_after_growth, {1, 70}, {70}),
     "grown-parts-are-not-tracked": Shown(changed_before_and_after_growth, {1, 70}, {1}),
