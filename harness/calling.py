@@ -18,7 +18,9 @@ if TYPE_CHECKING:
 
 GROWING = frozenset({"resize", "resize-online"})
 DISK_CALLS = GROWING | {"enable", "disable", "on-boot", "data-destroy", "destroy", "list", "nbd-info"}
-TAKES_POWER = frozenset({"start", "pause", "unpause", "suspend", "resume", "checkpoint-vm"})
+TAKES_POWER = frozenset(
+    {"start", "pause", "unpause", "suspend", "resume", "shut-down-by-guest", "reboot", "checkpoint-vm"}
+)
 
 
 class Calls:
@@ -36,9 +38,12 @@ class Calls:
         params = [self._param(part, step) for part in verb.shape]
         if step.do in TAKES_POWER:
             self._lab.consent("vm-power")
+        if step.do == "move-vm":
+            self._lab.consent("migrate")
         if disk is not None and step.do in GROWING:
             self._lab.fenced(step.given["size"], disk.sr)
-        if disk is not None and (step.do in DISK_CALLS or verb.method.removeprefix("VDI.") in CREATING):
+        creates = bool(verb.makes) and verb.method.removeprefix("VDI.") in CREATING
+        if disk is not None and (step.do in DISK_CALLS or creates):
             return self._on_disk(step, disk, verb.method.removeprefix("VDI."), params[1:])
         outcome = self._lines.send(step, verb.method, *params)
         if step.do in {"destroy-vm", "detach"} and isinstance(outcome, Ok):
@@ -74,4 +79,4 @@ class Calls:
             return part
         value = step.given[part.name]
         kind = VERBS[step.do].takes[part.name]
-        return self._objects.ref(value) if kind in {"VDI", "VM", "VBD", "SR", "PBD"} else value
+        return self._objects.ref(value) if kind in {"VDI", "VM", "VBD", "SR", "PBD", "host"} else value

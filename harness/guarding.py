@@ -21,6 +21,9 @@ PLUGGING = frozenset({"PBD.unplug", "PBD.plug"})
 ELSEWHERE = {"VDI.copy": 1, "VDI.pool_migrate": 1, "VM.copy": 2, "VM.migrate_send": 3}
 """Calls that name SRs to put something on, and the parameter in which they do: one, or a map from disks."""
 
+INTO = 3
+"""The parameter in which VDI.copy names a disk that is there, to write to that."""
+
 NULL = "OpaqueRef:NULL"
 
 HARMLESS = ("session.", "system.", "event.", "task.")
@@ -65,6 +68,8 @@ class Guard:
             self._changing(read, call, str(first))
         elif cls in {"VDI", "VM", "VBD"}:
             self._ours(read, call, str(first))
+            if call == "VDI.copy" and len(params) > INTO and params[INTO] != NULL:
+                self._ours(read, call, str(params[INTO]))
         elif call not in OF_THE_HOST and not (call == "SR.scan" and first in self.srs):
             raise HarnessError(f"{method} is nothing that a run may call on a host")
         self._elsewhere(call, params)

@@ -13,17 +13,16 @@ from xencbt.harness.witness.steps import DISTURBED, MOST_STEPS, Step, fault_as_j
 from xencbt.harness.witness.tasks import with_their_ends
 from xencbt.harness.witness.traces import Called, Did, Event
 from xencbt.harness.witness.vocabulary import (
-    BY_METHOD,
     CLASSES,
     LEFT_OUT,
     NULL,
     SENDING,
     VERBS,
     XE_COMMANDS,
-    Anything,
     Given,
     class_of,
     readable,
+    verb_for,
 )
 
 if TYPE_CHECKING:
@@ -94,7 +93,7 @@ class _Deriving:
     def _called(self, number: int, event: Called) -> Step | None:
         method = event.method
         cls, _, call = method.partition(".")
-        verb = BY_METHOD.get(method)
+        verb = verb_for(method, event.params)
         if event.background and not (verb and verb.may_be_in_background):
             raise Inexpressible(f"{ASYNC}{method} has no word in the vocabulary")
         if isinstance(event.outcome, Indeterminate) and event.outcome.silent:
@@ -110,6 +109,8 @@ class _Deriving:
         if method in SENDING:
             return self._sent(number, event)
         if verb is not None:
+            if not verb.fits(event.params):
+                raise Inexpressible(f"{method} was called in a way that has no word")
             given = self._given(number, verb.shape, verb.takes, event)
             return self._step(verb.name, given, event, makes=verb.makes)
         return self._read(number, cls, call, event)
@@ -200,13 +201,15 @@ class _Deriving:
             value = event.params[at] if at < len(event.params) else None
             if isinstance(part, Given):
                 given[part.name] = self._argument(number, takes[part.name], value, event.method)
-            elif not isinstance(part, Anything) and value is not None and value != part:
-                raise Inexpressible(f"{event.method} was called in a way that has no word")
         return given
 
     def _argument(self, number: int, kind: str, value: object, method: str) -> object:
         if kind in {"VDI", "VM", "VBD", "SR", "PBD", "network"}:
             return self._object(number, str(value), kind)
+        if kind == "host":
+            if self._naming.alias(str(value)) != "host":
+                raise Inexpressible("a VM moved to another host of the pool")
+            return "host"
         if kind == "size":
             return int(str(value))
         if value is None:

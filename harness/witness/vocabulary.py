@@ -3,7 +3,7 @@
 Nothing outside this table can be in a witness: no name of a method, no reference, no path, no free text.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from types import MappingProxyType
 
@@ -47,6 +47,13 @@ class Anything:
 
 
 @dataclass(frozen=True, slots=True)
+class Given:
+    """Stands in the shape of a call for an argument of the verb."""
+
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
 class Verb:
     """One word. `takes` are its arguments and their kinds (a class, or a word of `KINDS`), in order.
 
@@ -66,12 +73,10 @@ class Verb:
         """Whether a step may have it made in the background: any call about a disk."""
         return self.method.startswith("VDI.")
 
-
-@dataclass(frozen=True, slots=True)
-class Given:
-    """Stands in the shape of a call for an argument of the verb."""
-
-    name: str
+    def fits(self, params: Sequence[object]) -> bool:
+        """Tell whether a call with these parameters is this verb: what the shape fixes is as it stands there."""
+        pairs = zip(self.shape, params, strict=False)
+        return all(isinstance(part, Given | Anything) or value is None or value == part for part, value in pairs)
 
 
 def _call(name: str, method: str, *shape: object, makes: str = "", reads: bool = False, **takes: str) -> Verb:
@@ -95,10 +100,12 @@ _ALL = (
     _call("snapshot", "VDI.snapshot", _DISK, {}, disk="VDI", makes="snapshot"),
     _call("clone", "VDI.clone", _DISK, {}, disk="VDI", makes="clone"),
     _call("copy", "VDI.copy", _DISK, _SR, NULL, NULL, disk="VDI", sr="SR", makes="copy"),
+    _call("copy-into", "VDI.copy", _DISK, NULL, NULL, Given("into"), disk="VDI", into="VDI"),
     _call("move", "VDI.pool_migrate", _DISK, _SR, {}, disk="VDI", sr="SR", makes="disk"),
     _call("resize", "VDI.resize", disk="VDI", size="size"),
     _call("resize-online", "VDI.resize_online", disk="VDI", size="size"),
     _call("on-boot", "VDI.set_on_boot", disk="VDI", mode="on_boot"),
+    _call("update", "VDI.update", disk="VDI"),
     _call("data-destroy", "VDI.data_destroy", disk="VDI"),
     _call("destroy", "VDI.destroy", disk="VDI"),
     _call("list", "VDI.list_changed_blocks", Given("earlier"), Given("later"), earlier="VDI", later="VDI", reads=True),
@@ -114,6 +121,9 @@ _ALL = (
     _call("suspend", "VM.suspend", vm="VM"),
     _call("resume", "VM.resume", _VM, _NO, _NO, vm="VM"),
     _call("shut-down", "VM.hard_shutdown", vm="VM"),
+    _call("shut-down-by-guest", "VM.clean_shutdown", vm="VM"),
+    _call("reboot", "VM.hard_reboot", vm="VM"),
+    _call("move-vm", "VM.pool_migrate", _VM, Given("to"), {"live": "true"}, vm="VM", to="host"),
     _call("destroy-vm", "VM.destroy", vm="VM"),
     _call("snapshot-vm", "VM.snapshot", _VM, _ANY, [], vm="VM", makes="vmsnapshot"),
     _call("checkpoint-vm", "VM.checkpoint", _VM, _ANY, vm="VM", makes="vmsnapshot"),
@@ -148,8 +158,15 @@ _ALL = (
 VERBS: Mapping[str, Verb] = MappingProxyType({verb.name: verb for verb in _ALL})
 """Every verb by its name."""
 
-BY_METHOD: Mapping[str, Verb] = MappingProxyType({verb.method: verb for verb in _ALL if verb.method})
-"""The verbs that are one call, by the call."""
+BY_METHOD: Mapping[str, Verb] = MappingProxyType({verb.method: verb for verb in reversed(_ALL) if verb.method})
+"""The verbs that are one call, by the call; the first, where there are several for what it is called with."""
+
+
+def verb_for(method: str, params: Sequence[object]) -> Verb | None:
+    """Return the verb of a call with these parameters: the one whose fixed ones are given, else the first; or none."""
+    fitting = (verb for verb in _ALL if verb.method == method and verb.fits(params))
+    return next(fitting, BY_METHOD.get(method))
+
 
 XE_COMMANDS: Mapping[str, tuple[str, ...]] = MappingProxyType(
     {

@@ -77,9 +77,11 @@ COMMANDS: Mapping[str, Words] = {
     "snapshot": lambda given: f"vdi-snapshot uuid={_variable(given['disk'])}",
     "clone": lambda given: f"vdi-clone uuid={_variable(given['disk'])}",
     "copy": lambda given: f'vdi-copy uuid={_variable(given["disk"])} sr-uuid="$SR"',
+    "copy-into": lambda given: f"vdi-copy uuid={_variable(given['disk'])} into-vdi-uuid={_variable(given['into'])}",
     "resize": lambda given: f"vdi-resize uuid={_variable(given['disk'])} disk-size={given['size']}",
     "on-boot": lambda given: f"vdi-param-set uuid={_variable(given['disk'])} on-boot={given['mode']}",
     "data-destroy": lambda given: f"vdi-data-destroy uuid={_variable(given['disk'])}",
+    "update": lambda given: f"vdi-update uuid={_variable(given['disk'])}",
     "destroy": lambda given: f"vdi-destroy uuid={_variable(given['disk'])}",
     "list": lambda given: (
         f"vdi-list-changed-blocks vdi-from-uuid={_variable(given['earlier'])} vdi-to-uuid={_variable(given['later'])}"
@@ -91,6 +93,8 @@ COMMANDS: Mapping[str, Words] = {
     "suspend": lambda given: f"vm-suspend uuid={_variable(given['vm'])}",
     "resume": lambda given: f"vm-resume uuid={_variable(given['vm'])}",
     "shut-down": lambda given: f"vm-shutdown uuid={_variable(given['vm'])} force=true",
+    "shut-down-by-guest": lambda given: f"vm-shutdown uuid={_variable(given['vm'])}",
+    "reboot": lambda given: f"vm-reboot uuid={_variable(given['vm'])} force=true",
     "destroy-vm": lambda given: f"vm-destroy uuid={_variable(given['vm'])}",
     "plug": lambda given: f"vbd-plug uuid={_variable(given['vbd'])}",
     "unplug": lambda given: f"vbd-unplug uuid={_variable(given['vbd'])}",

@@ -265,3 +265,23 @@ def test_a_trace_keeps_what_was_before_the_examples_and_the_last_example() -> No
     assert trace.events == (CREATED, UUID_READ, TAKEN)
     trace.begin()
     assert not trace.events
+
+
+def test_a_copy_into_a_disk_is_another_word_than_one_that_makes_a_disk() -> None:
+    into, null = "OpaqueRef:10000000-0000-4000-8000-000000000003", "OpaqueRef:NULL"
+    assert words(
+        CREATED,
+        called("VDI.create", RECORD, outcome=Ok(into)),
+        called("VDI.copy", DISK, null, null, into, outcome=Ok(into)),
+        called("VDI.copy", DISK, SR, null, null, outcome=Ok(SNAPSHOT)),
+    )[2:] == ["copy-into disk-1 disk-2", "copy disk-1 sr:main as copy-1"]
+    with pytest.raises(Inexpressible, match=r"VDI.copy was called in a way that has no word"):
+        words(CREATED, called("VDI.copy", DISK, SR, SNAPSHOT, null, outcome=Ok(into)))
+
+
+def test_a_vm_moves_to_its_own_host_or_there_is_no_word_for_where() -> None:
+    made = called("VM.create", {}, outcome=Ok(VM))
+    moving = called("VM.pool_migrate", VM, HOST, {"live": "true"})
+    assert words(made, moving)[1:] == ["move-vm vm-1 host"]
+    with pytest.raises(Inexpressible, match="another host of the pool"):
+        words(made, called("VM.pool_migrate", VM, "OpaqueRef:elsewhere", {"live": "true"}))
