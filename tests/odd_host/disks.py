@@ -107,11 +107,14 @@ class Disks:
         self._with_data(ref)
         return self._copied(ref)
 
-    def copy(self, ref: str, sr: str, *_: object) -> str:
-        """Copy to the SR, where sizes round up in its own way."""
+    def copy(self, ref: str, sr: str, _base: str = NULL, into: str = NULL) -> str:
+        """Copy to the SR, where sizes round up in its own way, or into a disk that is there, whole."""
         row = self._with_data(ref)
         if row["on_boot"] == "reset":
             raise Refusal("VDI_ON_BOOT_MODE_INCOMPATIBLE_WITH_OPERATION")
+        if into != NULL:
+            self.write(into, 0, self.read(ref))
+            return into
         self._attached(sr)
         made = self._copied(ref)
         self.records.set("VDI", made, SR=sr)

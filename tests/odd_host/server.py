@@ -52,11 +52,17 @@ class _Handler(BaseHTTPRequestHandler):
         self.wfile.flush()
 
     def _import(self, vdi: str) -> None:
+        disks = self.server.host.disks
+        if "chunked=true" not in self.path:
+            data = self.rfile.read(int(self.headers["Content-Length"]))
+            with self.server.host.records.lock:
+                return disks.write(vdi, 0, data)
         while (frame := FRAME.unpack(self.rfile.read(FRAME.size))) != (0, 0):
             offset, length = frame
             data = self.rfile.read(length)
             with self.server.host.records.lock:
-                self.server.host.disks.write(vdi, offset, data)
+                disks.write(vdi, offset, data)
+        return None
 
     def log_message(self, *_: object) -> None:
         """Say nothing."""
