@@ -112,8 +112,8 @@ AFTERWARDS: dict[str, Callable[[Disk], object]] = {
 }
 
 
-LONG_ROW = 34
-"""Snapshots, more than the layers that drivers let an image have (30), and than 32."""
+LONG_ROW = 24
+"""Snapshots: as many as an image may have layers (30) for, before its host has coalesced those without data."""
 
 
 @decides("LIST-09")
