@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from tests.emulator.laboratory import MIB, marked
@@ -19,7 +20,7 @@ from xencbt.fixtures.emulator.nbd import NbdConnection
 from xencbt.fixtures.emulator.values import NULL
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
     from tests.emulator.laboratory import Laboratory
     from xencbt.fixtures.emulator.host import EmulatedHost
@@ -187,20 +188,32 @@ def last_byte(lab: Laboratory, vdi: Ref) -> int:
     return lab.read_by_control_domain(vdi, SIZE - 1, 1)[0]
 
 
+@contextmanager
+def travelling(lab: Laboratory) -> Iterator[Travels]:
+    """Serve another host with the same defects."""
+
+    def furnishing(host: EmulatedHost) -> None:
+        host.lab = furnish(host)
+        switch(host, lab.host.defects.names)
+
+    with serve(furnishing=furnishing) as served:
+        yield Travels(served)
+
+
+def carry(travels: Travels, form: str, source: Ref, made: Ref) -> None:
+    """Export a whole image over HTTP, and import it into another disk."""
+    image = moved(travels, "GET", "/export_raw_vdi", form, source).partition(b"\r\n\r\n")[2]
+    moved(travels, "PUT", "/import_raw_vdi", form, made, image)
+
+
 def image_imported(form: str) -> Callable[[Laboratory], int]:
     """Import a whole image of sevens over HTTP into a disk of another host with the same defects; the last byte."""
 
     def scene(lab: Laboratory) -> int:
-        def furnishing(host: EmulatedHost) -> None:
-            host.lab = furnish(host)
-            switch(host, lab.host.defects.names)
-
-        with serve(furnishing=furnishing) as served:
-            travels = Travels(served)
+        with travelling(lab) as travels:
             source, made = travels.disk("lvm", SIZE), travels.disk("lvm", SIZE)
             travels.write(source, SIZE - 1, 7)
-            image = moved(travels, "GET", "/export_raw_vdi", form, source).partition(b"\r\n\r\n")[2]
-            moved(travels, "PUT", "/import_raw_vdi", form, made, image)
+            carry(travels, form, source, made)
             return travels.content(made)[-1]
 
     return scene
@@ -208,20 +221,13 @@ def image_imported(form: str) -> Callable[[Laboratory], int]:
 
 def marked_by_a_vhd(lab: Laboratory) -> set[int]:
     """Import a VHD with a byte in its first block into a disk that holds one in its last; the blocks marked."""
-
-    def furnishing(host: EmulatedHost) -> None:
-        host.lab = furnish(host)
-        switch(host, lab.host.defects.names)
-
-    with serve(furnishing=furnishing) as served:
-        travels = Travels(served)
+    with travelling(lab) as travels:
         source, made = travels.disk("lvm", SIZE), travels.disk("lvm", SIZE)
         travels.write(source, 0, 7)
         travels.write(made, SIZE - 1, 7)
         travels.call("VDI.enable_cbt", made)
         base = travels.call("VDI.snapshot", made, {})
-        image = moved(travels, "GET", "/export_raw_vdi", "vhd", source).partition(b"\r\n\r\n")[2]
-        moved(travels, "PUT", "/import_raw_vdi", "vhd", made, image)
+        carry(travels, "vhd", source, made)
         found = marked(travels.call("VDI.list_changed_blocks", base, made))
         return found & {0, SIZE // BLOCK - 1}
 
@@ -242,13 +248,7 @@ def moved(travels: Travels, method: str, path: str, form: str, vdi: Ref, body: b
 
 def imported_vm(lab: Laboratory) -> bool:
     """Let a VM go out of another host with the same defects, and in again; tell whether a disk of it is tracked."""
-
-    def furnishing(host: EmulatedHost) -> None:
-        host.lab = furnish(host)
-        switch(host, lab.host.defects.names)
-
-    with serve(furnishing=furnishing) as served:
-        travels = Travels(served)
+    with travelling(lab) as travels:
         assert travels.import_(travels.archive())[0] == "success"
         vm = list(travels.db.all("VM"))[-1]
         devices = [travels.db.get("VBD", vbd) for vbd in travels.db.get("VM", vm)["VBDs"]]
